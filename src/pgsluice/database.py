@@ -1,0 +1,62 @@
+"""The one way to Postgres: a pool, and `call(conn, "function", arg=value)`."""
+
+import logging
+import re
+from typing import Any, TypeAlias
+
+from psycopg import AsyncConnection, Error
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
+
+Connection: TypeAlias = AsyncConnection[TupleRow]
+Pool: TypeAlias = AsyncConnectionPool[AsyncConnection[TupleRow]]
+
+log = logging.getLogger("pgsluice.database")
+
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+# The queue's own functions use unqualified names; everything of ours is qualified and does not care.
+_STARTUP_OPTIONS = "-c search_path=procrastinate -c timezone=UTC"
+
+
+async def call(conn: Connection, name: str, /, **args: Any) -> Any:
+    """Call `sluice.<name>(arg => value, …)` and return its single value.
+
+    A dict is sent as jsonb; a list of str as text[]; a list meant as jsonb must be wrapped in Jsonb.
+    """
+    for word in (name, *args):
+        if not _IDENTIFIER.fullmatch(word):
+            raise ValueError(f"not an identifier: {word!r}")
+    named = ", ".join(f'"{arg}" => %({arg})s' for arg in args)
+    values = {arg: Jsonb(value) if isinstance(value, dict) else value for arg, value in args.items()}
+    cursor = await conn.execute(f"select sluice.{name}({named})".encode(), values)
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def _configure(conn: Connection) -> None:
+    """Have the server notice a client that left; not every platform can, and none must."""
+    try:
+        await conn.execute("select pg_catalog.set_config('client_connection_check_interval', '2s', false)")
+    except Error as exc:
+        log.debug("client_connection_check_interval is not available: %s", exc)
+
+
+def new_pool(dsn: str, *, size: int, name: str) -> Pool:
+    """A pool that is not open yet; its connections are in autocommit and checked before use."""
+    given = conninfo_to_dict(dsn).get("options") or ""
+    return AsyncConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        open=False,
+        name=name,
+        timeout=10,
+        max_idle=120,
+        reconnect_timeout=5,
+        configure=_configure,
+        check=AsyncConnectionPool.check_connection,
+        kwargs={"autocommit": True, "options": f"{given} {_STARTUP_OPTIONS}".strip(), "application_name": name},
+    )

@@ -4,11 +4,15 @@ import logging
 import re
 from typing import Any, TypeAlias
 
-from psycopg import AsyncConnection, Error
+from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+from .errors import ProblemError, busy, problem_of_sqlstate, unavailable
+
+__all__ = ["Connection", "Error", "Jsonb", "Pool", "call", "new_pool", "problem_of"]
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
 Pool: TypeAlias = AsyncConnectionPool[AsyncConnection[TupleRow]]
@@ -17,20 +21,22 @@ log = logging.getLogger("pgsluice.database")
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
-# The queue's own functions use unqualified names; everything of ours is qualified and does not care.
+# The queue's own functions use unqualified names; ours are qualified and do not care.
 _STARTUP_OPTIONS = "-c search_path=procrastinate -c timezone=UTC"
 
 
 async def call(conn: Connection, name: str, /, **args: Any) -> Any:
     """Call `sluice.<name>(arg => value, …)` and return its single value.
 
-    A dict is sent as jsonb; a list of str as text[]; a list meant as jsonb must be wrapped in Jsonb.
+    A dict is sent as jsonb, a list of str as text[]; wrap a list meant as jsonb in Jsonb.
     """
     for word in (name, *args):
         if not _IDENTIFIER.fullmatch(word):
             raise ValueError(f"not an identifier: {word!r}")
     named = ", ".join(f'"{arg}" => %({arg})s' for arg in args)
-    values = {arg: Jsonb(value) if isinstance(value, dict) else value for arg, value in args.items()}
+    values = {
+        arg: Jsonb(value) if isinstance(value, dict) else value for arg, value in args.items()
+    }
     cursor = await conn.execute(f"select sluice.{name}({named})".encode(), values)
     row = await cursor.fetchone()
     return row[0] if row else None
@@ -39,7 +45,9 @@ async def call(conn: Connection, name: str, /, **args: Any) -> Any:
 async def _configure(conn: Connection) -> None:
     """Have the server notice a client that left; not every platform can, and none must."""
     try:
-        await conn.execute("select pg_catalog.set_config('client_connection_check_interval', '2s', false)")
+        await conn.execute(
+            "select pg_catalog.set_config('client_connection_check_interval', '2s', false)"
+        )
     except Error as exc:
         log.debug("client_connection_check_interval is not available: %s", exc)
 
@@ -58,5 +66,20 @@ def new_pool(dsn: str, *, size: int, name: str) -> Pool:
         reconnect_timeout=5,
         configure=_configure,
         check=AsyncConnectionPool.check_connection,
-        kwargs={"autocommit": True, "options": f"{given} {_STARTUP_OPTIONS}".strip(), "application_name": name},
+        kwargs={
+            "autocommit": True,
+            "options": f"{given} {_STARTUP_OPTIONS}".strip(),
+            "application_name": name,
+        },
     )
+
+
+def problem_of(exc: Exception) -> ProblemError:
+    """The refusal that a database error stands for."""
+    if isinstance(exc, PoolTimeout | TooManyRequests):
+        return busy("requests")
+    if isinstance(exc, InterfaceError | OperationalError) and exc.sqlstate is None:
+        return unavailable()
+    if not isinstance(exc, Error) or exc.sqlstate is None:
+        return problem_of_sqlstate("XX000", None, None)
+    return problem_of_sqlstate(exc.sqlstate, exc.diag.message_primary, exc.diag.message_hint)

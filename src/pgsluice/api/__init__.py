@@ -1,0 +1,1 @@
+"""The HTTP surface: each handler parses, makes one call, replies."""

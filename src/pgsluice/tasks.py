@@ -1,0 +1,59 @@
+"""The queue: procrastinate carries the wake-up from the commit that accepts a job to a worker."""
+
+import asyncio
+from collections.abc import Callable
+
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ProcrastinateException
+
+from .worker import keep_running
+
+QUEUE = "imports"
+_WAKE = "pgsluice.run"
+
+
+def queue_app(dsn: str, wake: Callable[[], None]) -> App:
+    """The queue over its own schema and its own connections; its one task calls `wake`."""
+    connector = PsycopgConnector(
+        conninfo=dsn,
+        min_size=1,
+        max_size=3,
+        kwargs={"options": "-c search_path=procrastinate", "application_name": "pgsluice queue"},
+    )
+    app = App(connector=connector)
+
+    @app.task(name=_WAKE, queue=QUEUE)
+    async def run() -> None:
+        # The sessions of the worker go on by themselves until nothing is left; waiting for that
+        # end here would hold back the wake-up of the next job behind it.
+        wake()
+
+    return app
+
+
+async def listen(dsn: str, wake: Callable[[], None]) -> None:
+    """Turn queued wake-ups into `wake()` until cancelled; survives restarts of Postgres."""
+
+    async def work() -> None:
+        app = queue_app(dsn, wake)
+        try:
+            async with app.open_async():
+                await app.run_worker_async(
+                    queues=[QUEUE],
+                    concurrency=4,
+                    name="pgsluice",
+                    install_signal_handlers=False,
+                    shutdown_graceful_timeout=2,
+                    delete_jobs="successful",
+                    listen_notify=True,
+                )
+        except ProcrastinateException as exc:
+            raise ConnectionError(f"the queue: {exc}") from exc
+
+    await keep_running(work, "listen to the queue", is_over=lambda: False)
+
+
+async def stop(listener: "asyncio.Task[None]") -> None:
+    """End a listener and wait until its worker has left the queue."""
+    listener.cancel()
+    await asyncio.gather(listener, return_exceptions=True)

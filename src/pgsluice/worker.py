@@ -1,0 +1,115 @@
+"""The worker: a few sessions that ask SQL for the next step until nothing is left."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from .database import Pool, call, problem_of
+
+log = logging.getLogger("pgsluice.worker")
+
+_LOOK_SECONDS = 5.0  # a wake-up can be lost in a crash: look for due work all the same
+_SWEEP_SECONDS = 15.0
+_BUSY_SECONDS = 0.05
+_ELSEWHERE_SECONDS = 0.25
+_LONGEST_WAIT = 1.0
+_LONGEST_BACKOFF = 5.0
+
+
+class Worker:
+    """Concurrent sessions over `sluice.next_step()`; start() and stop() frame their life."""
+
+    def __init__(self, pool: Pool, sessions: int) -> None:
+        self._pool = pool
+        self._sessions = max(1, sessions)
+        self._at_work = 0
+        self._news = asyncio.Event()
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start the sessions and the sweeper on the running loop."""
+        self._tasks = [
+            asyncio.create_task(self._session(first=number == 0), name=f"session-{number}")
+            for number in range(self._sessions)
+        ]
+        self._tasks.append(asyncio.create_task(self._sweep(), name="sweep"))
+
+    async def stop(self, patience: float = 10.0) -> None:
+        """Let running steps end within `patience` seconds; cancel, so roll back, the rest."""
+        self._stopping = True
+        self.wake()
+        self._tasks.pop().cancel()
+        _, late = await asyncio.wait(self._tasks, timeout=patience)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Have every idle session look at once."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def _session(self, *, first: bool) -> None:
+        async def loop() -> None:
+            while not self._stopping:
+                # Taken before the look: news that comes while it runs is not lost.
+                news = self._news
+                pause = await self._step(idle=_LOOK_SECONDS if first else None)
+                if not self._stopping and pause != 0:
+                    await _rest(news, pause)
+
+        await keep_running(loop, "work", lambda: self._stopping)
+
+    async def _step(self, idle: float | None) -> float | None:
+        """Do one step; return how long to rest before the next, None = until there is news."""
+        async with self._pool.connection() as conn:
+            self._at_work += 1
+            try:
+                reply = await call(conn, "next_step")
+            finally:
+                self._at_work -= 1
+        match reply["status"]:
+            case "done":
+                self.wake()
+                return 0
+            case "busy":
+                return _BUSY_SECONDS if self._at_work else _ELSEWHERE_SECONDS
+            case "wait":
+                return max(_BUSY_SECONDS, min(float(reply["seconds"]), _LONGEST_WAIT))
+        return idle
+
+    async def _sweep(self) -> None:
+        async def loop() -> None:
+            while not self._stopping:
+                async with self._pool.connection() as conn:
+                    await call(conn, "sweep")
+                await asyncio.sleep(_SWEEP_SECONDS)
+
+        await keep_running(loop, "sweep", lambda: self._stopping)
+
+
+async def _rest(news: asyncio.Event, seconds: float | None) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(news.wait(), seconds)
+
+
+async def keep_running(
+    work: Callable[[], Awaitable[None]], name: str, is_over: Callable[[], bool]
+) -> None:
+    """Run `work` again after each failure, each time a little later, until it is over."""
+    backoff = 0.1
+    while not is_over():
+        started = asyncio.get_running_loop().time()
+        try:
+            await work()
+        except Exception as exc:
+            if asyncio.get_running_loop().time() - started > 2 * _LONGEST_BACKOFF:
+                backoff = 0.1
+            known = problem_of(exc).status < 500 or problem_of(exc).status == 503
+            log.warning(
+                "cannot %s (%s); trying again in %.1f s", name, exc, backoff, exc_info=not known
+            )
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, _LONGEST_BACKOFF)

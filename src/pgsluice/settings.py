@@ -1,0 +1,183 @@
+"""Settings: one table. Command-line flags win over the environment, which wins over `.env`."""
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Meta
+
+log = logging.getLogger("pgsluice.settings")
+
+# What Prisma and its like put into a URL; libpq refuses a parameter that it does not know.
+_FOREIGN_PARAMETERS = {
+    "connection_limit",
+    "pgbouncer",
+    "pool_timeout",
+    "schema",
+    "socket_timeout",
+    "sslaccept",
+    "sslidentity",
+    "statement_cache_size",
+}
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; the message names it and says what fits."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting with its default. The variable is SLUICE_ and the name, unless env_name differs."""
+
+    database_url: Annotated[
+        str | None, Meta(description="Postgres to use; without it an embedded one is started")
+    ] = None
+    listen_url: Annotated[
+        str | None,
+        Meta(description="direct URL for LISTEN when DATABASE_URL leads through a pooler"),
+    ] = None
+    pg_bin: Annotated[
+        str | None, Meta(description="directory of the Postgres programs for the embedded server")
+    ] = None
+    data_dir: Annotated[Path, Meta(description="where the embedded server keeps its data")] = Path(
+        ".pgsluice"
+    )
+    host: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="address to listen on; beyond loopback it wants SLUICE_ANONYMOUS",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    ] = 8080
+    anonymous: Annotated[
+        str,
+        Meta(
+            pattern=r"^((import|export)(,(import|export))*)?$",
+            description="import, export or both: what anyone who reaches the port may do",
+        ),
+    ] = ""
+    api_prefix: Annotated[
+        str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="first part of the API's paths")
+    ] = "v1"
+    worker: Annotated[bool, Meta(description="run the worker inside serve: true or false")] = True
+    import_sessions: Annotated[
+        int, Meta(ge=1, le=64, description="sessions with which a worker takes steps of imports")
+    ] = 2
+    pool_size: Annotated[
+        int, Meta(ge=2, le=500, description="most connections that the API holds")
+    ] = 10
+    max_upload_bytes: Annotated[
+        int, Meta(ge=0, description="largest upload after decompression, in bytes; 0 is no limit")
+    ] = 10 * 1024**3
+    max_record_bytes: Annotated[
+        int, Meta(ge=1024, le=512 * 1024**2, description="largest single record, in bytes")
+    ] = 64 * 1024**2
+    stage: Annotated[
+        Literal["logged", "unlogged"],
+        Meta(description="logged or unlogged: does an accepted upload survive a Postgres crash"),
+    ] = "logged"
+    idempotency_ttl: Annotated[
+        int, Meta(ge=60, description="seconds that an Idempotency-Key lives at least")
+    ] = 86400
+    log_format: Annotated[
+        Literal["json", "text"], Meta(description="json or text: the form of a log line")
+    ] = "json"
+
+
+def env_name(field: str) -> str:
+    """The environment variable of a setting."""
+    return field.upper() if field in ("database_url", "pg_bin") else f"SLUICE_{field.upper()}"
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """Variable, default and meaning of every setting, in the order of the table."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return [
+        (
+            env_name(field.name),
+            "" if field.default is None else _text(field.default),
+            hints[field.name].__metadata__[0].description,
+        )
+        for field in msgspec.structs.fields(Settings)
+    ]
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    env_file: Path = Path(".env"),
+) -> Settings:
+    """The settings in force; SettingsError names the first one that cannot be used."""
+    given = {**read_env_file(env_file), **environ}
+    _warn_unknown(given)
+    values = {}
+    for field in msgspec.structs.fields(Settings):
+        name, value = env_name(field.name), given.get(env_name(field.name)) or None
+        if flags and flags.get(field.name) is not None:
+            name, value = "--" + field.name.replace("_", "-"), flags[field.name]
+        if value is not None:
+            values[field.name] = _convert(name, value, field.type)
+    for url in ("database_url", "listen_url"):
+        if url in values:
+            values[url] = clean_url(values[url])
+    return Settings(**values)
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """KEY=value lines of a .env file, quotes and comments taken off; empty when there is no file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{path} cannot be read: {exc}") from exc
+    found = {}
+    for line in text.splitlines():
+        match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)$", line)
+        if match:
+            name, value = match.groups()
+            quoted = re.match(r"""(["'])(.*?)\1\s*(?:#.*)?$""", value)
+            found[name] = quoted[2] if quoted else re.sub(r"(^|\s)#.*", "", value).strip()
+    return found
+
+
+def clean_url(url: str) -> str:
+    """The URL without the parameters of other drivers, which are named in a warning."""
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    kept = [(key, value) for key, value in pairs if key not in _FOREIGN_PARAMETERS]
+    if len(kept) == len(pairs):
+        return url
+    dropped = ", ".join(key for key, _ in pairs if key in _FOREIGN_PARAMETERS)
+    log.warning("DATABASE_URL: ignored %s, which Postgres does not know", dropped)
+    # libpq reads %20, not +, as a space.
+    return urlunsplit(parts._replace(query=urlencode(kept).replace("+", "%20")))
+
+
+def _convert(name: str, value: object, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind, strict=False, dec_hook=lambda made, raw: made(raw))
+    except msgspec.ValidationError as exc:
+        meaning = getattr(kind, "__metadata__", ())
+        told = f" ({meaning[0].description})" if meaning else ""
+        raise SettingsError(f"{name} cannot be {str(value)!r}: {exc}{told}") from exc
+
+
+def _warn_unknown(given: Mapping[str, str]) -> None:
+    known = {env_name(field.name) for field in msgspec.structs.fields(Settings)}
+    for name in sorted(given):
+        if name.startswith("SLUICE_") and name not in known:
+            log.warning("%s is not a setting of pgsluice and is ignored", name)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

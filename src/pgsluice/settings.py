@@ -31,7 +31,7 @@ class SettingsError(ValueError):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Every setting with its default. The variable is SLUICE_ and the name, unless env_name differs."""
+    """Every setting with its default; env_name() gives the variable of each."""
 
     database_url: Annotated[
         str | None, Meta(description="Postgres to use; without it an embedded one is started")
@@ -131,7 +131,7 @@ def load(
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """KEY=value lines of a .env file, quotes and comments taken off; empty when there is no file."""
+    """KEY=value lines of a .env file, without quotes and comments; empty when there is none."""
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):

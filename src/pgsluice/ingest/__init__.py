@@ -1,0 +1,1 @@
+"""Bytes of an upload become records fit for COPY."""

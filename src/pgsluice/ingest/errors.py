@@ -1,0 +1,42 @@
+"""Why an upload as a whole is refused.
+
+ProblemError -- IngestError
+ +-- MalformedBody   the bytes cannot be read as what they claim to be: 400
+ +-- BadOption       an option or header that Python itself must understand is wrong: 400
+ +-- TooLarge        more bytes than the service takes: 413
+
+A single bad record is never one of these: it becomes a reject.
+"""
+
+
+from typing import ClassVar
+
+from ..errors import ProblemError
+
+
+class IngestError(ProblemError):
+    """The upload is refused; its detail says why and what to do."""
+
+    code: ClassVar[int] = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__(self.code, message)
+
+
+class MalformedBody(IngestError):
+    """The body cannot be read; `row` and `line` say where, when that is known."""
+
+    def __init__(self, message: str, row: int | None = None, line: int | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+        self.line = line
+
+
+class BadOption(IngestError):
+    """An option or header names something that does not exist."""
+
+
+class TooLarge(IngestError):
+    """The body has more bytes than allowed, counted after decompression."""
+
+    code = 413

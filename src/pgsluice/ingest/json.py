@@ -1,0 +1,279 @@
+"""JSON: an array, or objects one after the other; each record keeps its text to the digit."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from json import JSONDecodeError, JSONDecoder
+
+import msgspec
+
+from .batch import Batch
+from .errors import MalformedBody
+from .lines import TOO_DEEP
+from .nesting import Nesting
+from .pieces import MAX_RECORD_BYTES, RAW_LIMIT, Piece, megabytes
+
+BULK = 128 * 1024
+NEAR = 16
+
+_SPACE = re.compile(r"[ \t\r\n]*+")
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+# Only where a value ends is asked of this decoder: numbers stay text, controls are SQL's to judge.
+_ANY = JSONDecoder(strict=False, parse_int=str, parse_float=str)
+
+EMPTY = "the file is empty: send a JSON array of objects, or one object after the other"
+
+
+class JsonReader:
+    """Reads a JSON file, never held whole.
+
+    A syntax error in an array raises MalformedBody behind the records before it; in a
+    sequence of objects it makes one line a malformed record. `fast=False` reads each
+    record by itself: the result must be the same.
+    """
+
+    minimum = 64 * 1024
+
+    def __init__(self, max_record_bytes: int = MAX_RECORD_BYTES, *, fast: bool = True) -> None:
+        self._max = max_record_bytes
+        self._fast = fast
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._chunks: list[str] = []
+        self._size = 0
+        self._need = 0
+        self._bulk_from = 0
+        self._line = 1
+        self._batch = Batch()
+        self._kind = ""
+        self._expect = "first"
+        self._nesting: Nesting | None = None
+        self._long: tuple[str, str] | None = None
+
+    @property
+    def line(self) -> int:
+        """The physical line that comes next."""
+        return self._line
+
+    def feed(self, chunk: bytes) -> Iterator[Piece]:
+        """Take more bytes; yields the pieces that became complete."""
+        self._push(self._decoder.decode(chunk))
+        if self._size >= max(self._need, self.minimum):
+            yield from self._read(final=False)
+
+    def close(self) -> Iterator[Piece]:
+        """Take the end of the file; yields what was left."""
+        self._push(self._decoder.decode(b"", True))
+        yield from self._read(final=True)
+
+    def _push(self, text: str) -> None:
+        self._chunks.append(text)
+        self._size += len(text)
+
+    def _read(self, final: bool) -> Iterator[Piece]:
+        text = "".join(self._chunks)
+        pos, self._bulk_from = 0, 0
+        try:
+            while (after := self._step(text, pos, final)) >= 0:
+                pos = after
+                yield from self._batch.full()
+        except MalformedBody:
+            yield from self._batch.flush()
+            raise
+        yield from self._batch.flush()
+        self._chunks, self._size = [], 0
+        self._push(text[pos:])
+        self._need = min(2 * self._size, self._max + 1)
+
+    def _step(self, text: str, pos: int, final: bool) -> int:
+        """Take one token or record; returns where the next starts, -1 to wait or at the end."""
+        if self._nesting:
+            return self._go_through(text, pos, final)
+        if self._long:
+            return self._skip_line(text, pos, final)
+        space = _SPACE.match(text, pos)
+        assert space is not None
+        if space.end() > pos:
+            self._line += text.count("\n", pos, space.end())
+            return space.end()
+        if pos == len(text):
+            if final:
+                self._check_end()
+            return -1
+        if not self._kind:
+            return self._open(text[pos], pos)
+        if self._kind == "objects":
+            return self._object(text, pos, final)
+        return self._in_array(text, pos, final)
+
+    def _open(self, mark: str, pos: int) -> int:
+        if mark not in "[{":
+            raise self._error(
+                "a JSON file is an array of objects, or one object after the other; this one "
+                f"starts with {mark!r}"
+            )
+        self._kind = "array" if mark == "[" else "objects"
+        return pos + 1 if mark == "[" else pos
+
+    def _check_end(self) -> None:
+        if not self._kind:
+            raise MalformedBody(EMPTY)
+        if self._kind == "array" and self._expect != "nothing":
+            raise self._error("the array has no closing ]: the file was cut off")
+
+    def _in_array(self, text: str, pos: int, final: bool) -> int:
+        mark = text[pos]
+        if self._expect == "nothing":
+            raise self._error("text follows the closing ] of the array: remove it")
+        if self._expect == "comma":
+            if mark not in ",]":
+                raise self._error("a comma is missing between two records")
+            self._expect = "record" if mark == "," else "nothing"
+            return pos + 1
+        if mark == "]" and self._expect == "first":
+            self._expect = "nothing"
+            return pos + 1
+        if mark in ",]":
+            raise self._error("a record is missing beside a comma: remove the comma")
+        if (after := self._bulk_of_array(text, pos)) > pos:
+            self._expect = "record"
+            return after
+        return self._element(text, pos, final)
+
+    def _bulk_of_array(self, text: str, pos: int) -> int:
+        """Take many elements at once; returns `pos` when that is not sure to be right."""
+        stop = pos + BULK
+        if not self._fast or pos < self._bulk_from or len(text) < stop or self._max < BULK:
+            return pos
+        for _ in range(8):
+            # "[" + elements + "]" is JSON only if the comma behind them is the array's own.
+            stop = text.rfind("},", pos, stop) + 1
+            if stop <= pos:
+                break
+            block = text[pos:stop]
+            try:
+                records = _LIST.decode(f"[{block}]")
+            except (msgspec.DecodeError, ValueError, RecursionError):
+                continue
+            self._line = self._batch.many(block.encode(), records, self._line)
+            return stop + 1
+        self._bulk_from = pos + BULK
+        return pos
+
+    def _element(self, text: str, pos: int, final: bool) -> int:
+        try:
+            end = _ANY.raw_decode(text, pos)[1]
+        except RecursionError:
+            self._nesting = Nesting(self._max)
+            return pos
+        except JSONDecodeError as error:
+            if not _may_be_cut(error, text):
+                raise self._error(f"it is not valid JSON ({error.msg})", error, pos) from error
+            if len(text) - pos > self._max:
+                self._nesting = Nesting(self._max)
+                return pos
+            if final:
+                raise self._error("the file was cut off inside it", error, pos) from error
+            return -1
+        if end == len(text) and not final and text[end - 1] not in '}]"':
+            return -1
+        self._take(text[pos:end])
+        self._expect = "comma"
+        return end
+
+    def _go_through(self, text: str, pos: int, final: bool) -> int:
+        """Go on with an element that is too deep or too long for a parser, up to its end."""
+        assert self._nesting is not None
+        end = self._nesting.feed(text, pos)
+        if end < 0:
+            if final:
+                raise self._error("the file was cut off inside it")
+            return len(text) if pos < len(text) else -1
+        self._take(self._nesting.text(), self._nesting.problem(), self._nesting.newlines)
+        self._nesting = None
+        self._expect = "comma"
+        return end
+
+    def _object(self, text: str, pos: int, final: bool) -> int:
+        if (after := self._bulk_of_lines(text, pos)) > pos:
+            return after
+        try:
+            end = _ANY.raw_decode(text, pos)[1]
+        except RecursionError:
+            return self._bad_line(text, pos, TOO_DEEP, final)
+        except JSONDecodeError as error:
+            cut = _may_be_cut(error, text)
+            if cut and not final and len(text) - pos <= self._max:
+                return -1
+            problem = f"the record is not valid JSON ({error.msg}): mend it"
+            return self._bad_line(text, pos, problem, final)
+        if end == len(text) and not final and text[end - 1] not in '}]"':
+            return -1
+        self._take(text[pos:end])
+        return end
+
+    def _bulk_of_lines(self, text: str, pos: int) -> int:
+        stop = text.rfind("\n", pos, pos + BULK)
+        enough = len(text) >= pos + BULK and pos >= self._bulk_from and self._max >= BULK
+        if not self._fast or not enough or stop <= pos:
+            return pos
+        self._bulk_from = pos + BULK
+        lines = text[pos:stop].replace("\r\n", "\n")
+        try:
+            block = lines.encode()
+            records = _LIST.decode(b"[" + block.replace(b"\n", b",") + b"]")
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return pos
+        if [bytes(record) for record in records] != block.split(b"\n"):
+            return pos
+        self._bulk_from = 0
+        self._line = self._batch.many(block, records, self._line)
+        return stop
+
+    def _bad_line(self, text: str, pos: int, problem: str, final: bool) -> int:
+        """Make the rest of the line a malformed record; reading resumes at the next."""
+        end = text.find("\n", pos)
+        if end < 0 and not final:
+            if len(text) - pos <= self._max:
+                return -1
+            self._long = text[pos : pos + RAW_LIMIT], problem
+            return len(text)
+        raw = text[pos : end if end >= 0 else len(text)]
+        self._batch.bad(raw.rstrip("\r"), problem, self._line)
+        return pos + len(raw)
+
+    def _skip_line(self, text: str, pos: int, final: bool) -> int:
+        assert self._long is not None
+        end = text.find("\n", pos)
+        if end < 0 and not final:
+            return len(text) if pos < len(text) else -1
+        raw, problem = self._long
+        self._long = None
+        self._batch.bad(raw, problem, self._line)
+        return end if end >= 0 else len(text)
+
+    def _take(self, raw: str, problem: str | None = None, newlines: int | None = None) -> None:
+        if not problem and len(raw) > self._max:
+            limit = megabytes(self._max)
+            problem = f"the record is longer than {limit}: split it, or raise the limit"
+        if problem:
+            self._batch.bad(raw[:RAW_LIMIT], problem, self._line)
+        else:
+            self._batch.good(raw, self._line)
+        self._line += raw.count("\n") if newlines is None else newlines
+
+    def _error(
+        self, what: str, error: JSONDecodeError | None = None, pos: int = 0
+    ) -> MalformedBody:
+        row = self._batch.row + 1
+        line = self._line + (error.doc.count("\n", pos, error.pos) if error else 0)
+        return MalformedBody(
+            f"the JSON cannot be read at record {row}, line {line}: {what}; mend the file and "
+            "send it again",
+            row,
+            line,
+        )
+
+
+def _may_be_cut(error: JSONDecodeError, text: str) -> bool:
+    """True when more text could make it valid."""
+    return error.pos + NEAR >= len(text) or error.msg.startswith("Unterminated string")

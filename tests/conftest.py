@@ -1,0 +1,260 @@
+"""One Postgres per session, one template database, one clone per test.
+
+`--pg 16` or PGSLUICE_TEST_PG=16 takes another version of the embedded extra than 18.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pytest_postgresql import factories
+from pytest_postgresql.executors import NoopExecutor
+
+from pgsluice import binaries, embedded
+from pgsluice.migrate import migrate
+
+TOP = Path(__file__).resolve().parents[1]
+# Nothing here needs to survive a crash.
+FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "shared_buffers": "64MB",
+}
+PLPGSQL_CHECKS = "shadowed_variables,too_many_rows,strict_multi_assignment"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    default = os.environ.get("PGSLUICE_TEST_PG", "18")
+    parser.addoption("--pg", default=default, choices=["16", "18"], help="Postgres to test on")
+
+
+@pytest.fixture(scope="session")
+def pg_major(request: pytest.FixtureRequest) -> int:
+    """The major version that this run tests."""
+    return int(request.config.getoption("--pg"))
+
+
+@pytest.fixture(scope="session")
+def pg_bindir(pg_major: int) -> Path:
+    """The directory of the Postgres programs under test, psql and pg_dump included."""
+    package = binaries.wheel()
+    assert package, "pip install -e '.[dev]' brings the Postgres that the tests need"
+    return package / ("pginstall18" if pg_major == 18 else "pginstall") / "bin"
+
+
+@pytest.fixture(scope="session")
+def open_tmp() -> Iterator[Path]:
+    """A directory that other users can enter: pytest's own is closed, and root's server is nobody's."""
+    path = Path(tempfile.mkdtemp(prefix="pgsluice-test-", dir="/tmp"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def pg_server(open_tmp: Path, pg_bindir: Path) -> Iterator[SimpleNamespace]:
+    """A running server, described as pytest-postgresql wants it."""
+    server = embedded.start(open_tmp / "server", pg_bin=str(pg_bindir), settings=FAST)
+    info = conninfo_to_dict(server.dsn)
+    yield SimpleNamespace(
+        host=info["host"],
+        port=info["port"],
+        user=info["user"],
+        password=info["password"],
+        options="",
+        maintenance_dbname="postgres",
+        template_dbname=None,
+    )
+    server.stop()
+
+
+def _install(**where: Any) -> None:
+    dsn = make_conninfo(**{key: value for key, value in where.items() if key != "autocommit"})
+    migrate(dsn)
+
+
+pg_template = factories.postgresql_noproc(
+    depends_on="pg_server", dbname="installed", load=[_install]
+)
+
+
+@dataclass
+class Databases:
+    """Makes databases on the test server and drops them."""
+
+    maintenance: str
+    conn: psycopg.Connection
+    template: str
+
+    def create(self, name: str, template: str | None) -> str:
+        """A new database, a copy of `template` (template0 without one); its DSN."""
+        self.conn.execute(
+            sql.SQL("create database {} template {} strategy file_copy").format(
+                sql.Identifier(name), sql.Identifier(template or "template0")
+            )
+        )
+        self.conn.execute(
+            sql.SQL("alter database {} set plpgsql.extra_errors = {}").format(
+                sql.Identifier(name), PLPGSQL_CHECKS
+            )
+        )
+        return make_conninfo(self.maintenance, dbname=name)
+
+    def drop(self, name: str) -> None:
+        """Drop it, whoever is connected."""
+        self.conn.execute(
+            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+        )
+
+
+@pytest.fixture(scope="session")
+def databases(pg_template: NoopExecutor) -> Iterator[Databases]:
+    """For tests that want databases of their own."""
+    dsn = make_conninfo(
+        host=pg_template.host,
+        port=pg_template.port,
+        user=pg_template.user,
+        password=pg_template.password,
+        dbname="postgres",
+    )
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        yield Databases(dsn, conn, pg_template.template_dbname)
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def dsn(databases: Databases) -> Iterator[str]:
+    """A fresh database with pgsluice installed."""
+    name = f"test_{next(_numbers)}"
+    yield databases.create(name, databases.template)
+    databases.drop(name)
+
+
+@pytest.fixture
+def empty_dsn(databases: Databases) -> Iterator[str]:
+    """A fresh database with nothing in it."""
+    name = f"test_{next(_numbers)}"
+    yield databases.create(name, None)
+    databases.drop(name)
+
+
+@pytest.fixture
+def conn(dsn: str) -> Iterator[psycopg.Connection]:
+    """A connection to `dsn`, in autocommit."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        yield connection
+
+
+class Psql:
+    """Runs psql -X on a database: psql("select 1"), psql(file=path), with variables as keywords."""
+
+    def __init__(self, program: Path, dsn: str) -> None:
+        self.program, self.dsn = program, dsn
+
+    def __call__(self, script: str = "", *, file: Path | None = None, **variables: str) -> str:
+        """What psql printed, unaligned and without headers; AssertionError with its words if it failed."""
+        done = self.run(script, file=file, **variables)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run(
+        self, script: str = "", *, file: Path | None = None, **variables: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """The finished process, whatever its exit code."""
+        given = [word for pair in variables.items() for word in ("-v", "=".join(pair))]
+        command = [self.program, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", *given, "-d", self.dsn]
+        if file:
+            command += ["-f", file]
+        return subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def psql(pg_bindir: Path, dsn: str) -> Psql:
+    """psql on the same database as `dsn` and `conn`."""
+    return Psql(pg_bindir / "psql", dsn)
+
+
+@dataclass
+class Service:
+    """A running `pgsluice serve` in a process of its own."""
+
+    url: str
+    dsn: str
+    process: "subprocess.Popen[str]"
+
+
+def serve(*arguments: str, cwd: Path, **environ: str) -> "subprocess.Popen[str]":
+    """Start `pgsluice serve` on a free port; read its first line for the address."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLUICE_", "PG", "DATABASE_"))}
+    kept["PYTHONPATH"] = str(TOP / "src")
+    command = [sys.executable, "-m", "pgsluice", "serve", "--port", "0", *arguments]
+    return subprocess.Popen(
+        command, cwd=cwd, env={**kept, **environ}, text=True, stdout=subprocess.PIPE
+    )
+
+
+def address(process: "subprocess.Popen[str]") -> str:
+    """The base URL that a service printed when it was ready."""
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("listening on "):
+            return line.removeprefix("listening on ").strip()
+    raise AssertionError(f"serve ended with exit code {process.wait()} before it was ready")
+
+
+@pytest.fixture(scope="session")
+def start_service(databases: Databases, open_tmp: Path) -> Iterator[Callable[..., Service]]:
+    """Starts services on clones; environment variables as keywords. All end with the session."""
+    started: list[tuple[Service, str]] = []
+
+    def start(**environ: str) -> Service:
+        name = f"service_{next(_numbers)}"
+        clone = databases.create(name, databases.template)
+        process = serve(cwd=open_tmp, DATABASE_URL=clone, **environ)
+        service = Service("", clone, process)
+        started.append((service, name))
+        service.url = address(process)
+        return service
+
+    yield start
+    for service, name in started:
+        stop(service.process)
+        databases.drop(name)
+
+
+def stop(process: "subprocess.Popen[str]") -> int:
+    """End a service as Ctrl-C does, and by force when that takes too long; its exit code."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
+    return process.returncode
+
+
+@pytest.fixture(scope="module")
+def service(start_service: Callable[..., Service]) -> Service:
+    """A running service on a clone of its own, shared by the tests of one module."""
+    return start_service()

@@ -70,7 +70,7 @@ class BlockReader:
         while pos < len(data):
             marked = Marked(self._markup)
             if self._long:
-                pos = self._skip(data, pos, marked)
+                pos = self._skip(*self._long, data, pos, marked)
                 yield from marked.pieces()
                 continue
             end = self._block_end(data, pos)
@@ -136,10 +136,8 @@ class BlockReader:
         self._long = data[pos : pos + RAW_LIMIT], problem
         return len(data)
 
-    def _skip(self, data: bytes, pos: int, out: Marked) -> int:
+    def _skip(self, raw: bytes, problem: str, data: bytes, pos: int, out: Marked) -> int:
         """Go on with a line that is too long to keep, up to its end."""
-        assert self._long is not None
-        raw, problem = self._long
         end = data.find(b"\n", pos)
         stop = len(data) if end < 0 else end
         raw += data[pos : min(stop, pos + RAW_LIMIT - len(raw))]

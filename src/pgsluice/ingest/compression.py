@@ -96,9 +96,7 @@ def content_codings(header: str | None) -> list[CompressionName]:
     return codings
 
 
-async def inflate(
-    chunks: AsyncIterable[bytes], encoding: CompressionName
-) -> AsyncIterator[bytes]:
+async def inflate(chunks: AsyncIterable[bytes], encoding: CompressionName) -> AsyncIterator[bytes]:
     """The bytes inflated, in bounded steps.
 
     Raises MalformedBody when the stream is corrupt or stops before its end.

@@ -68,7 +68,9 @@ class CsvReader(BlockReader):
         fast: bool = True,
     ) -> None:
         super().__init__(max_record_bytes, fast=fast)
-        if delimiter is not None and (len(delimiter) != 1 or delimiter in b'"\r\n\0' or not delimiter.isascii()):
+        if delimiter is not None and (
+            len(delimiter) != 1 or delimiter in b'"\r\n\0' or not delimiter.isascii()
+        ):
             raise BadOption("the delimiter must be one character: use , or ; or tab or |")
         self.header: list[str] | None = None
         self.delimiter = delimiter or b","
@@ -80,8 +82,7 @@ class CsvReader(BlockReader):
 
     def start(self, shape: str) -> Iterator[Piece]:
         """Go on behind the header, for a stage of this shape ("cells" or "array")."""
-        assert self.header is not None
-        width = len(self.header)
+        width = len(self.header or ())
         self._array = shape == "array"
         self._started = True
         self._grammar = Grammar(self.delimiter, width)
@@ -100,7 +101,7 @@ class CsvReader(BlockReader):
             self._find_header(final=False)
 
     def close(self) -> Iterator[Piece]:
-        """Take the end of the file; when `header` became known only now, `start` and close again."""
+        """Take the end of the file; if `header` became known only now, `start` and close again."""
         if self.header is None:
             self._find_header(final=True)
         if self._started:
@@ -157,10 +158,10 @@ class CsvReader(BlockReader):
         """Take what is no record: all of a ragged one, else only the line at `pos`."""
         limit = min(len(data), pos + self._max)
         complete = final or limit - pos == self._max
-        last = self._grammar.leading.match(data, pos, limit)
-        assert last is not None
-        cell = _QUOTED if data[last.end() : last.end() + 1] == b'"' else self._grammar.plain
-        found = cell.match(data, last.end(), limit)
+        leading = self._grammar.leading.match(data, pos, limit)
+        last = leading.end() if leading else pos
+        cell = _QUOTED if data[last : last + 1] == b'"' else self._grammar.plain
+        found = cell.match(data, last, limit)
         if found and (eol := _BLANK.match(data, found.end(), limit)):
             raw = data[pos : found.end()]
             out.malformed(raw, self._ragged(raw), self._line)

@@ -8,7 +8,6 @@ ProblemError -- IngestError
 A single bad record is never one of these: it becomes a reject.
 """
 
-
 from typing import ClassVar
 
 from ..errors import ProblemError
@@ -23,7 +22,7 @@ class IngestError(ProblemError):
         super().__init__(self.code, message)
 
 
-class MalformedBody(IngestError):
+class MalformedBody(IngestError):  # noqa: N818 the name says what happened
     """The body cannot be read; `row` and `line` say where, when that is known."""
 
     def __init__(self, message: str, row: int | None = None, line: int | None = None) -> None:
@@ -32,11 +31,11 @@ class MalformedBody(IngestError):
         self.line = line
 
 
-class BadOption(IngestError):
+class BadOption(IngestError):  # noqa: N818 the name says what happened
     """An option or header names something that does not exist."""
 
 
-class TooLarge(IngestError):
+class TooLarge(IngestError):  # noqa: N818 the name says what happened
     """The body has more bytes than allowed, counted after decompression."""
 
     code = 413

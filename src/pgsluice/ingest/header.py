@@ -40,8 +40,8 @@ class HeaderScan:
         pos, line, delimiter = 0, 1, self._delimiter
         while True:
             piece = _PIECE.match(data, pos)
-            assert piece is not None
-            raw, stop = piece[0], piece.end()
+            stop = piece.end() if piece else pos
+            raw = data[pos:stop]
             eol = _LINE_END.match(data, stop)
             if not final and (not eol or (eol[0] == b"\r" and eol.end() == len(data))):
                 if len(data) - pos > MAX_HEADER or data[stop : stop + 1] not in (b"", b"\r", b'"'):

@@ -71,6 +71,7 @@ class JsonReader:
 
     def _read(self, final: bool) -> Iterator[Piece]:
         text = "".join(self._chunks)
+        self._chunks, self._size = [], 0
         pos, self._bulk_from = 0, 0
         try:
             while (after := self._step(text, pos, final)) >= 0:
@@ -80,19 +81,17 @@ class JsonReader:
             yield from self._batch.flush()
             raise
         yield from self._batch.flush()
-        self._chunks, self._size = [], 0
         self._push(text[pos:])
         self._need = min(2 * self._size, self._max + 1)
 
     def _step(self, text: str, pos: int, final: bool) -> int:
         """Take one token or record; returns where the next starts, -1 to wait or at the end."""
         if self._nesting:
-            return self._go_through(text, pos, final)
+            return self._go_through(self._nesting, text, pos, final)
         if self._long:
-            return self._skip_line(text, pos, final)
+            return self._skip_line(*self._long, text, pos, final)
         space = _SPACE.match(text, pos)
-        assert space is not None
-        if space.end() > pos:
+        if space and space.end() > pos:
             self._line += text.count("\n", pos, space.end())
             return space.end()
         if pos == len(text):
@@ -180,15 +179,14 @@ class JsonReader:
         self._expect = "comma"
         return end
 
-    def _go_through(self, text: str, pos: int, final: bool) -> int:
+    def _go_through(self, nesting: Nesting, text: str, pos: int, final: bool) -> int:
         """Go on with an element that is too deep or too long for a parser, up to its end."""
-        assert self._nesting is not None
-        end = self._nesting.feed(text, pos)
+        end = nesting.feed(text, pos)
         if end < 0:
             if final:
                 raise self._error("the file was cut off inside it")
             return len(text) if pos < len(text) else -1
-        self._take(self._nesting.text(), self._nesting.problem(), self._nesting.newlines)
+        self._take(nesting.text(), nesting.problem(), nesting.newlines)
         self._nesting = None
         self._expect = "comma"
         return end
@@ -241,12 +239,10 @@ class JsonReader:
         self._batch.bad(raw.rstrip("\r"), problem, self._line)
         return pos + len(raw)
 
-    def _skip_line(self, text: str, pos: int, final: bool) -> int:
-        assert self._long is not None
+    def _skip_line(self, raw: str, problem: str, text: str, pos: int, final: bool) -> int:
         end = text.find("\n", pos)
         if end < 0 and not final:
             return len(text) if pos < len(text) else -1
-        raw, problem = self._long
         self._long = None
         self._batch.bad(raw, problem, self._line)
         return end if end >= 0 else len(text)

@@ -72,11 +72,9 @@ class LineReader(BlockReader):
             return self._bad_line(data, pos, problem, final, out)
         text = data[pos:end].removesuffix(b"\r")
         if text and not text.isspace():
-            problem = None if end < clean else find_dirt(text)
-            if not problem and too_deep(text):
-                problem = TOO_DEEP
-            if problem:
-                out.malformed(text, problem, self._line)
+            dirt = None if end < clean else find_dirt(text)
+            if dirt or too_deep(text):
+                out.malformed(text, dirt or TOO_DEEP, self._line)
             else:
                 out.good(line_cell(text, self._markup), self._line)
         self._line += 1

@@ -1,16 +1,20 @@
 """multipart/form-data, streamed: one file, and fields before and after it."""
 
 from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any
 
 import msgspec
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from multipart import (  # type: ignore[import-untyped] # the library has no types
+    MultipartError,
+    MultipartSegment,
+    PushMultipartParser,
+    parse_options_header,
+)
 
 from .errors import BadOption, MalformedBody, TooLarge
 
 MAX_FIELD = 64 * 1024
 MAX_PARTS = 100
-
-_Event = MultipartSegment | bytes | None
 
 
 class FilePart(msgspec.Struct):
@@ -85,11 +89,11 @@ class Form:
         async for event in self._events:
             if event is None:
                 return
-            assert not isinstance(event, MultipartSegment)
-            yield event
+            if isinstance(event, bytes):
+                yield event
 
 
-async def _events(boundary: str, chunks: AsyncIterable[bytes]) -> AsyncIterator[_Event]:
+async def _events(boundary: str, chunks: AsyncIterable[bytes]) -> AsyncIterator[Any]:
     try:
         parser = PushMultipartParser(boundary, max_segment_count=MAX_PARTS)
         async for chunk in chunks:

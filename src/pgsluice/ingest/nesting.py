@@ -54,9 +54,9 @@ class Nesting:
         while pos < len(text):
             if self._in_string:
                 inside = _IN_STRING.match(text, pos)
-                assert inside is not None
-                pos = inside.end() + 1
-                self._escaped = text[inside.end() : pos] == "\\"
+                end = inside.end() if inside else pos
+                pos = end + 1
+                self._escaped = text[end:pos] == "\\"
                 self._in_string = pos > len(text) or self._escaped
                 continue
             mark = _MARK.search(text, pos)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import time
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 from litestar.enums import ScopeType
@@ -30,7 +30,7 @@ class Envelope:
         if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(cast("HTTPScope", scope), receive, send)
+        exchange = _Exchange(scope, receive, send)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except Exception as exc:

@@ -1,0 +1,99 @@
+"""Downloads: a COPY on its way to a client, compressed on request, broken rather than cut short."""
+
+import asyncio
+import re
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import zstandard
+from litestar.response import Stream
+
+from ..copy import Outgoing, stream_out
+from ..database import Connection, Pool
+
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+
+Ask = Callable[[Connection], Awaitable[dict[str, Any]]]
+
+
+class _Compressor(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+async def download(
+    pool: Pool, ask: Ask, accept_encoding: str, name: Callable[[dict[str, Any]], str]
+) -> Stream:
+    """The reply that streams what `ask` describes (`copy`, `prefix`, `suffix`, `content_type`).
+
+    Its first block is read here, so that an error of the query is still a proper refusal.
+    """
+    about: dict[str, Any] = {}
+
+    async def start(conn: Connection) -> Outgoing:
+        about.update(await ask(conn))
+        return Outgoing(about["copy"], about.get("prefix", ""), about.get("suffix", ""))
+
+    blocks = stream_out(pool, start)
+    first = await anext(blocks, b"")
+    encoding = choose_encoding(accept_encoding)
+    headers = {
+        "Content-Disposition": disposition(name(about)),
+        "Accept-Ranges": "none",
+        "Cache-Control": "no-store",
+        "Vary": "Accept-Encoding",
+        "Content-Type": about["content_type"],
+    }
+    if encoding:
+        headers["Content-Encoding"] = encoding
+    body = _compressed(_chained(first, blocks), encoding)
+    return Stream(body, headers=headers, status_code=200)
+
+
+async def _chained(first: bytes, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for block in blocks:
+        yield block
+
+
+async def _compressed(blocks: AsyncIterator[bytes], encoding: str | None) -> AsyncIterator[bytes]:
+    compressor = _compressor(encoding)
+    async for block in blocks:
+        data = block
+        if compressor is not None and block:
+            data = await asyncio.to_thread(compressor.compress, block)
+        if data:
+            yield data
+    if compressor is not None:
+        yield compressor.flush()
+
+
+def _compressor(encoding: str | None) -> _Compressor | None:
+    if encoding == "gzip":
+        return zlib.compressobj(level=3, wbits=31)
+    if encoding == "zstd":
+        return zstandard.ZstdCompressor(level=3).compressobj()
+    return None
+
+
+def choose_encoding(accept: str) -> str | None:
+    """zstd or gzip, whichever the client likes better; None for the bytes as they are."""
+    weights: dict[str, float] = {}
+    for entry in accept.lower().split(","):
+        coding, _, parameters = entry.partition(";")
+        weight = re.fullmatch(r"\s*q=([0-9.]+)\s*", parameters)
+        try:
+            weights[coding.strip()] = float(weight[1]) if weight else 1.0
+        except ValueError:
+            continue
+    offers = [coding for coding in ("zstd", "gzip") if weights.get(coding, 0) > 0]
+    return max(offers, key=lambda coding: weights[coding], default=None)
+
+
+def disposition(name: str) -> str:
+    """A Content-Disposition whose file name is harmless everywhere."""
+    plain = _ODD.sub("_", name).strip("._") or "download"
+    header = f'attachment; filename="{plain}"'
+    return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,43 @@
+"""Exports: a registered table on its way out, as SQL asked for it."""
+
+from litestar import get
+from litestar.response import Stream
+
+from ..database import call
+from ..errors import ProblemError
+from . import openapi as doc
+from .download import download
+from .query import parse_list, parse_query
+from .service import AnyRequest, service_of
+
+_KNOWN = ("resource", "format", "fields", "order", "limit", "include")
+_DATES = ("created_after", "created_before")
+
+
+@get("/exports", opt=doc.EXPORTS)
+async def stream_export(request: AnyRequest) -> Stream:
+    """The rows of a resource; all parameters that are not ours are filters, judged in SQL."""
+    query = parse_query(request.scope["query_string"], (*_KNOWN, *_DATES), is_open=True)
+    resource = query.get("resource")
+    if not resource:
+        raise ProblemError(
+            400, "which resource? add ?resource=NAME; GET the list of resources to see the names"
+        )
+    form = query.choice("format", ("ndjson", "csv", "json"), "ndjson")
+    dates = {name: query.values[name] for name in _DATES if name in query.values}
+    asked = {
+        "resource": resource,
+        "format": form,
+        "fields": parse_list(query.get("fields")),
+        "filters": query.rest() | dates,
+        "ordering": parse_list(query.get("order")),
+        "limit": query.whole("limit", 0, 10**15),
+        "include": parse_list(query.get("include")),
+        "options": {},
+    }
+    return await download(
+        service_of(request).downloads,
+        lambda conn: call(conn, "export_copy", **asked),
+        request.headers.get("accept-encoding", ""),
+        lambda about: f"{resource}.{about['extension']}",
+    )

@@ -1,0 +1,120 @@
+"""POST imports: what stands in the head is judged first, then the body streams into a stage."""
+
+from functools import partial
+from typing import Any
+
+from litestar import Response, post
+
+from ..database import call
+from ..ingest.body import as_text
+from ..ingest.format import Format
+from ..ingest.receive import Upload
+from . import import_doc, options
+from .head import format_of, judge_head, judge_options, require_resource
+from .idempotency import SCOPE, beat, claimed, compare, read_key
+from .incoming import IncomingFile, Received, opened
+from .prefer import wait_for_end, wanted_wait
+from .query import parse_query
+from .reply import is_running, json_reply, retry_after
+from .service import AnyRequest, Service, service_of
+
+
+@post("/imports", opt=import_doc.POST, status_code=202)
+async def post_import(request: AnyRequest) -> Response[bytes]:
+    """Take a file in, and reply once its commit has made it a job."""
+    service = service_of(request)
+    key = read_key(request.headers.get("idempotency-key"))
+    received = Received(parse_query(request.scope["query_string"], options.KNOWN))
+    await judge_head(request, service, received.query)
+    with service.upload_slot():
+        async with claimed(service, key) as first:
+            if first is not None:
+                return await _replay(request, service, received, first)
+            job = await _receive(request, service, received, key)
+    request.scope["state"]["job_id"] = job["job_id"]
+    return await _accepted(request, service, service.localized(job))
+
+
+async def _receive(
+    request: AnyRequest, service: Service, received: Received, key: str | None
+) -> dict[str, Any]:
+    """The job that the commit of the last part has made of the upload."""
+    upload: Upload | None = None
+    try:
+        async with opened(request, received) as file:
+            values = received.values
+            if received.form.values:
+                await judge_options(service, values)
+            kind = format_of(values, file.name, file.media_type)
+            upload = _upload(service, values, file, kind, key)
+            text = as_text(
+                file.body,
+                content_encoding=request.headers.get("content-encoding"),
+                compression=kind.compression,
+                encoding=values.get("encoding"),
+                max_bytes=service.settings.max_upload_bytes,
+            )
+            await upload.receive(text)
+        return await _finish(service, received, upload, key)
+    except BaseException:
+        if upload is not None:
+            await upload.abort()
+        raise
+
+
+def _upload(
+    service: Service, values: dict[str, str], file: IncomingFile, kind: Format, key: str | None
+) -> Upload:
+    return Upload(
+        service.uploads,
+        format_name=kind.format,
+        options=options.for_sql({name: values[name] for name in options.PARSING if name in values}),
+        file_name=values.get("file_name") or file.name,
+        delimiter=kind.delimiter,
+        max_record_bytes=service.settings.max_record_bytes,
+        beat=partial(beat, key),
+    )
+
+
+async def _finish(
+    service: Service, received: Received, upload: Upload, key: str | None
+) -> dict[str, Any]:
+    resource = require_resource(received.values)
+    async with service.uploads.connection() as conn, conn.transaction():
+        job: dict[str, Any] = await call(
+            conn,
+            "receive_finish",
+            job_id=upload.job_id,
+            resource=resource,
+            options=options.for_sql(received.values),
+            received=upload.totals.records,
+            bytes=upload.totals.bytes,
+            digest=received.digest,
+            idempotency_key=key,
+            idempotency_scope=SCOPE if key else None,
+        )
+    return job
+
+
+async def _replay(
+    request: AnyRequest, service: Service, received: Received, first: dict[str, Any]
+) -> Response[bytes]:
+    """The first reply again, with the job as it is now, if the payload is the same."""
+    async with opened(request, received) as file:
+        async for _ in file.body:
+            pass
+    compare(first, received.digest)
+    job = service.localized(first["job"])
+    request.scope["state"]["job_id"] = job["job_id"]
+    headers = {"Location": service.path("imports", job["job_id"]), "Idempotent-Replayed": "true"}
+    return json_reply(job | {"duplicate": True}, first["status"], headers | retry_after(job))
+
+
+async def _accepted(request: AnyRequest, service: Service, job: dict[str, Any]) -> Response[bytes]:
+    """202 at once; or what became of the job within the time the client is willing to wait."""
+    headers = {"Location": service.path("imports", job["job_id"]), "Vary": "Prefer"}
+    wait = wanted_wait(request.headers.get("prefer", ""))
+    if wait is not None:
+        job = await wait_for_end(service, job, wait)
+        headers["Preference-Applied"] = f"wait={wait}"
+    return json_reply(job, 202 if is_running(job) else 200, headers | retry_after(job))

@@ -1,0 +1,124 @@
+"""Reading jobs: lists, one job, its errors, its rejects."""
+
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+from litestar import Response, get
+from litestar.response import Stream
+
+from ..database import Connection, call
+from ..errors import ProblemError
+from . import openapi as doc
+from .download import download
+from .query import Fields, parse_id, parse_query
+from .reply import json_reply, next_link, retry_after, tagged_reply
+from .service import AnyRequest, service_of
+
+_LIST = ("status", "resource", "limit", "cursor")
+_ERRORS = ("field", "code", "format", "limit", "offset", "cursor")
+
+
+@get("/jobs", opt=doc.JOBS)
+async def list_jobs(request: AnyRequest) -> Response[bytes]:
+    """All jobs, newest first."""
+    fields = parse_query(request.scope["query_string"], ("kind", *_LIST))
+    kind = fields.get("kind")
+    if kind is not None:
+        fields.choice("kind", ("import", "export"), "")
+    return await _list(request, kind, fields)
+
+
+@get("/imports", opt=doc.IMPORTS)
+async def list_imports(request: AnyRequest) -> Response[bytes]:
+    """All imports, newest first."""
+    return await _list(request, "import", parse_query(request.scope["query_string"], _LIST))
+
+
+async def _list(request: AnyRequest, kind: str | None, fields: Fields) -> Response[bytes]:
+    service = service_of(request)
+    page = await service.ask(
+        "jobs_json",
+        kind=kind,
+        status=fields.get("status"),
+        resource=fields.get("resource"),
+        limit=fields.whole("limit", 1, 1000) or 50,
+        cursor=fields.get("cursor"),
+    )
+    for job in page["jobs"]:
+        service.localized(job)
+    return json_reply(page, headers=next_link(request, fields.values, page["next"]))
+
+
+@get("/imports/{job_id:str}", opt=doc.IMPORT)
+async def get_import(request: AnyRequest, job_id: str) -> Response[bytes]:
+    """One job with its first errors."""
+    parse_query(request.scope["query_string"], ())
+    job = await service_of(request).job(parse_id(job_id))
+    return tagged_reply(request, job, retry_after(job))
+
+
+@get("/imports/{job_id:str}/errors", opt=doc.ERRORS)
+async def get_errors(request: AnyRequest, job_id: str) -> Response[bytes] | Stream:
+    """The errors of a job: a page as JSON, or all of them streamed as CSV or NDJSON."""
+    fields = parse_query(request.scope["query_string"], _ERRORS)
+    form = fields.choice("format", ("json", "csv", "ndjson"), "json")
+    limit = fields.whole("limit", 1, 1000)
+    offset = fields.whole("offset", 0, 10**12)
+    chosen = {
+        "job_id": parse_id(job_id),
+        "field": fields.get("field"),
+        "code": fields.get("code"),
+    }
+    service = service_of(request)
+    if form == "json":
+        page = await service.ask(
+            "errors_json",
+            **chosen,
+            limit=limit or 100,
+            cursor=fields.get("cursor"),
+            offset=offset or 0,
+        )
+        return json_reply(page, headers=next_link(request, fields.values, page["next"]))
+    if paging := [name for name in ("limit", "offset", "cursor") if name in fields.values]:
+        raise ProblemError(400, f"format={form} streams all errors; leave out {paging[0]}")
+    return await download(
+        service.downloads,
+        lambda conn: call(conn, "errors_copy", **chosen, format=form),
+        request.headers.get("accept-encoding", ""),
+        lambda about: f"errors-{job_id}.{about['extension']}",
+    )
+
+
+@get("/imports/{job_id:str}/errors/summary", opt=doc.SUMMARY)
+async def get_error_summary(request: AnyRequest, job_id: str) -> Response[bytes]:
+    """Counts of errors by field, code and constraint, with an example each."""
+    parse_query(request.scope["query_string"], ())
+    return json_reply(await service_of(request).ask("error_summary", job_id=parse_id(job_id)))
+
+
+@get("/imports/{job_id:str}/rejects", opt=doc.REJECTS)
+async def get_rejects(request: AnyRequest, job_id: str) -> Stream:
+    """The rejected records in the upload's own format: mend them and post them again."""
+    parse_query(request.scope["query_string"], ())
+    service = service_of(request)
+    return await download(
+        service.downloads,
+        partial(_ask_rejects, job_id),
+        request.headers.get("accept-encoding", ""),
+        _rejects_name,
+    )
+
+
+async def _ask_rejects(job_id: str, conn: Connection) -> dict[str, Any]:
+    number = parse_id(job_id)
+    job = await call(conn, "job_json", job_id=number)
+    about: dict[str, Any] = await call(conn, "rejects_copy", job_id=number)
+    return about | {"file_name": job.get("file_name") or job["resource"] or "import"}
+
+
+def _rejects_name(about: dict[str, Any]) -> str:
+    name = PurePosixPath(about["file_name"].replace("\\", "/")).name
+    while PurePosixPath(name).suffix.lower() in (".gz", ".zst", f".{about['extension']}"):
+        name = PurePosixPath(name).stem
+    return f"{name}.rejects.{about['extension']}"

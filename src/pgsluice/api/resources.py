@@ -1,0 +1,46 @@
+"""What can be imported and exported: the registry as SQL describes it."""
+
+from litestar import Response, get
+from litestar.response import Stream
+
+from ..database import call
+from . import openapi as doc
+from .download import download
+from .query import parse_query
+from .reply import json_reply, tagged_reply
+from .service import AnyRequest, service_of
+
+_SCHEMA = "application/schema+json"
+
+
+@get("/resources", opt=doc.RESOURCES)
+async def list_resources(request: AnyRequest) -> Response[bytes]:
+    """All registered resources."""
+    parse_query(request.scope["query_string"], ())
+    return tagged_reply(request, await service_of(request).ask("resources_json"))
+
+
+@get("/resources/{name:str}", opt=doc.RESOURCE)
+async def get_resource(request: AnyRequest, name: str) -> Response[bytes]:
+    """One resource: fields, keys, rules with their messages; or its JSON Schema."""
+    fields = parse_query(request.scope["query_string"], ("format",))
+    accepted = request.headers.get("accept", "")
+    form = fields.choice("format", ("json", "schema"), "schema" if _SCHEMA in accepted else "json")
+    vary = {"Vary": "Accept"}
+    if form == "schema":
+        schema = await service_of(request).ask("resource_schema", resource=name)
+        return json_reply(schema, headers=vary, media_type=_SCHEMA)
+    return tagged_reply(request, await service_of(request).ask("describe", resource=name), vary)
+
+
+@get("/resources/{name:str}/template", opt=doc.TEMPLATE)
+async def get_template(request: AnyRequest, name: str) -> Stream:
+    """A header and an example row to fill in."""
+    fields = parse_query(request.scope["query_string"], ("format",))
+    form = fields.choice("format", ("csv", "ndjson", "json"), "csv")
+    return await download(
+        service_of(request).downloads,
+        lambda conn: call(conn, "template_copy", resource=name, format=form),
+        request.headers.get("accept-encoding", ""),
+        lambda about: f"{name}-template.{about['extension']}",
+    )

@@ -1,0 +1,69 @@
+"""What every handler works with: settings, pools, and the count of uploads under way."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from litestar import Request
+
+from ..database import Pool, call
+from ..errors import busy
+from ..settings import Settings
+
+# Uploads beyond this are told to come back; each holds a connection only while it has data.
+MAX_UPLOADS = 100
+
+AnyRequest: TypeAlias = Request[Any, Any, Any]
+
+
+@dataclass
+class Service:
+    """The parts of a running service; uploads and downloads have pools of their own."""
+
+    settings: Settings
+    pool: Pool
+    uploads: Pool
+    downloads: Pool
+    uploading: int = 0
+
+    @contextmanager
+    def upload_slot(self) -> Iterator[None]:
+        """A place among the uploads under way; 503 when there is none left."""
+        if self.uploading >= MAX_UPLOADS:
+            raise busy("uploads")
+        self.uploading += 1
+        try:
+            yield
+        finally:
+            self.uploading -= 1
+
+    async def ask(self, name: str, **args: Any) -> Any:
+        """One call of a function in a transaction of its own."""
+        async with self.pool.connection() as conn:
+            return await call(conn, name, **args)
+
+    def path(self, *parts: object) -> str:
+        """A path under the API's prefix."""
+        return "/".join(("", self.settings.api_prefix, *map(str, parts)))
+
+    async def job(self, job_id: UUID) -> dict[str, Any]:
+        """The job as it is now, its links under this service's prefix."""
+        return self.localized(await self.ask("job_json", job_id=job_id))
+
+    def localized(self, job: dict[str, Any]) -> dict[str, Any]:
+        """A job of SQL's, its links moved from /v1 to this service's prefix."""
+        if self.settings.api_prefix != "v1":
+            links: dict[str, str | None] = job.get("links") or {}
+            job["links"] = {
+                name: link and link.replace("/v1/", self.path(""), 1)
+                for name, link in links.items()
+            }
+        return job
+
+
+def service_of(request: AnyRequest) -> Service:
+    """The service that this request came to."""
+    service: Service = request.app.state["service"]
+    return service

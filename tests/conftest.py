@@ -60,7 +60,7 @@ def pg_bindir(pg_major: int) -> Path:
 
 @pytest.fixture(scope="session")
 def open_tmp() -> Iterator[Path]:
-    """A directory that other users can enter: pytest's own is closed, and root's server is nobody's."""
+    """A directory that the server's user can enter, as pytest's own is not when root runs it."""
     path = Path(tempfile.mkdtemp(prefix="pgsluice-test-", dir="/tmp"))
     path.chmod(0o755)
     yield path
@@ -170,7 +170,7 @@ class Psql:
         self.program, self.dsn = program, dsn
 
     def __call__(self, script: str = "", *, file: Path | None = None, **variables: str) -> str:
-        """What psql printed, unaligned and without headers; AssertionError with its words if it failed."""
+        """What psql printed, unaligned and without headers; fails with psql's own words."""
         done = self.run(script, file=file, **variables)
         assert done.returncode == 0, done.stderr
         return done.stdout

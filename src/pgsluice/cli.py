@@ -1,0 +1,203 @@
+"""The `pgsluice` command.
+
+Exit codes: 0 done, 1 it cannot work, 2 wrong arguments or settings, 3 the schema is not installed.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import msgspec
+
+from . import __version__, embedded, logs
+from .binaries import EmbeddedError, find
+from .migrate import MigrationError, migrate, pending_at
+from .server import ListenError, check_host, run
+from .settings import Settings, SettingsError, load
+
+log = logging.getLogger("pgsluice.cli")
+
+
+class SchemaMissingError(Exception):
+    """The database lacks migrations that this release needs."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; expected failures are one line on stderr and an exit code."""
+    given = _parser().parse_args(argv)
+    # Without this a SIGTERM would end us before the embedded server is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        settings = load(vars(given))
+        logs.configure(settings.log_format)
+        return int(given.command(settings, given))
+    except SettingsError as exc:
+        return _fail(exc, 2)
+    except SchemaMissingError as exc:
+        return _fail(exc, 3)
+    except (EmbeddedError, MigrationError, ListenError) as exc:
+        return _fail(exc, 1)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(exc: Exception, code: int) -> int:
+    print(f"pgsluice: {exc}", file=sys.stderr)
+    return code
+
+
+def serve(settings: Settings, given: argparse.Namespace) -> int:
+    """API and, unless --no-worker, worker; until SIGTERM or SIGINT."""
+    check_host(settings)
+    with _database(settings) as dsn:
+        _install(settings, dsn, wanted=given.migrate)
+        return run(msgspec.structs.replace(settings, database_url=dsn))
+
+
+def worker(settings: Settings, _given: argparse.Namespace) -> int:
+    """A worker alone, beside `serve --no-worker` or on another machine."""
+    dsn = settings.database_url
+    if dsn is None:
+        running = embedded.attach(settings.data_dir, pg_bin=settings.pg_bin)
+        if running is None:
+            raise EmbeddedError(
+                f"no server runs on {settings.data_dir}: start `pgsluice serve --no-worker` first, "
+                "or set DATABASE_URL"
+            )
+        dsn = running.dsn
+    _refuse_old(dsn)
+    asyncio.run(_work(msgspec.structs.replace(settings, database_url=dsn)))
+    return 0
+
+
+async def _work(settings: Settings) -> None:
+    from .app import working  # Litestar takes half a second to import: only where it is needed
+
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    async with working(settings):
+        print("working", flush=True)
+        await over.wait()
+
+
+def install(settings: Settings, _given: argparse.Namespace) -> int:
+    """Install or upgrade the schema."""
+    with _database(settings, attach=True) as dsn:
+        applied = migrate(dsn)
+    for name in applied:
+        print(f"applied {name}")
+    if not applied:
+        print("up to date")
+    return 0
+
+
+def psql(settings: Settings, given: argparse.Namespace) -> int:
+    """psql on the database that the service uses; further arguments go to psql."""
+    with _database(settings, attach=True) as dsn:
+        program = _psql_program(settings)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's: it cancels a query
+        url, environ = _without_password(dsn)
+        return subprocess.call([program, "-d", url, *given.arguments], env=environ)
+
+
+@contextmanager
+def _database(settings: Settings, *, attach: bool = False) -> Iterator[str]:
+    """The URL of the database: as set, else an embedded server for as long as the block lasts."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    if attach and (running := embedded.attach(settings.data_dir, pg_bin=settings.pg_bin)):
+        yield running.dsn
+        return
+    server = embedded.start(settings.data_dir, pg_bin=settings.pg_bin)
+    try:
+        told = "goes on" if server.adopted else "starts"
+        log.info("embedded Postgres %s %s in %s", server.version, told, settings.data_dir)
+        yield server.dsn
+    finally:
+        server.stop()
+
+
+def _install(settings: Settings, dsn: str, *, wanted: bool) -> None:
+    """Bring an embedded database up to date; another one only when told to."""
+    if settings.database_url is None or wanted:
+        applied = migrate(dsn)
+        if applied:
+            log.info("schema installed or upgraded: %d migrations", len(applied))
+    else:
+        _refuse_old(dsn)
+
+
+def _refuse_old(dsn: str) -> None:
+    missing = pending_at(dsn)
+    if missing:
+        raise SchemaMissingError(
+            f"the database lacks {len(missing)} migrations ({missing[0]} first): "
+            "run `pgsluice migrate`, or start with --migrate"
+        )
+
+
+def _psql_program(settings: Settings) -> str:
+    """psql beside the server's programs, else the one on PATH."""
+    if settings.database_url is None:
+        beside = find(settings.pg_bin).bindir / "psql"
+        if beside.exists():
+            return str(beside)
+    if program := shutil.which("psql"):
+        return program
+    if (beside := find(settings.pg_bin).bindir / "psql").exists():
+        return str(beside)
+    raise EmbeddedError("no psql found: install postgresql-client")
+
+
+def _without_password(dsn: str) -> tuple[str, dict[str, str]]:
+    """The URL, and an environment that carries its password where `ps` does not show it."""
+    parts = urlsplit(dsn)
+    if not parts.password:
+        return dsn, dict(os.environ)
+    user, _, host = parts.netloc.rpartition("@")
+    netloc = f"{user.partition(':')[0]}@{host}"
+    return urlunsplit(parts._replace(netloc=netloc)), {
+        **os.environ,
+        "PGPASSWORD": unquote(parts.password),
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pgsluice", description="Bulk import and export for Postgres tables."
+    )
+    parser.add_argument("--version", action="version", version=f"pgsluice {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--data-dir", type=Path, help="of the embedded Postgres (default .pgsluice)"
+    )
+
+    command = commands.add_parser("serve", parents=[shared], help="run the API and a worker")
+    command.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    command.add_argument("--port", type=int, help="port to listen on (default 8080; 0: a free one)")
+    command.add_argument("--no-worker", dest="worker", action="store_const", const=False)
+    command.add_argument(
+        "--migrate", action="store_true", help="upgrade the database of DATABASE_URL"
+    )
+    command.set_defaults(command=serve)
+
+    command = commands.add_parser("worker", parents=[shared], help="run a worker alone")
+    command.set_defaults(command=worker)
+    command = commands.add_parser("migrate", parents=[shared], help="install or upgrade the schema")
+    command.set_defaults(command=install)
+    command = commands.add_parser("psql", parents=[shared], help="open psql on the database")
+    command.add_argument("arguments", nargs=argparse.REMAINDER, help="for psql")
+    command.set_defaults(command=psql)
+    return parser

@@ -33,7 +33,10 @@ class SchemaMissingError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; expected failures are one line on stderr and an exit code."""
-    given = _parser().parse_args(argv)
+    parser = _parser()
+    given, given.arguments = parser.parse_known_args(argv)
+    if given.arguments and given.command is not psql:
+        parser.error(f"unknown arguments: {' '.join(given.arguments)}")
     # Without this a SIGTERM would end us before the embedded server is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -197,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=worker)
     command = commands.add_parser("migrate", parents=[shared], help="install or upgrade the schema")
     command.set_defaults(command=install)
-    command = commands.add_parser("psql", parents=[shared], help="open psql on the database")
-    command.add_argument("arguments", nargs=argparse.REMAINDER, help="for psql")
+    told = "open psql on the database; what we do not know goes to psql"
+    command = commands.add_parser("psql", parents=[shared], help=told)
     command.set_defaults(command=psql)
     return parser

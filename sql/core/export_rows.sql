@@ -1,0 +1,177 @@
+-- The rows of an export: which columns leave, under which names, in which form.
+
+create or replace function sluice.export_column(
+    p_field jsonb, p_alias text, p_format text, p_escape boolean
+)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_column constant text := format('%s.%s', p_alias, p_field ->> 'ident');
+    v_type constant regtype := to_regtype(p_field ->> 'base_type');
+    -- types that to_json writes as their own input reads them
+    v_native constant regtype[] := '{
+        smallint,integer,bigint,real,"double precision",numeric,boolean,text,"character varying",
+        character,date,"timestamp without time zone","timestamp with time zone",uuid,jsonb
+    }';
+begin
+    if p_format = 'csv' then
+        if p_escape and (select t.typcategory = 'S' from pg_type as t where t.oid = v_type) then
+            return format(
+                'case when %1$s::text operator(pg_catalog.~) ''^[-=+@\t\r]'''
+                ' then concat('''''''', %1$s) else %1$s::text end', v_column
+            );
+        end if;
+        return v_column;
+    elsif v_type = any (v_native) then
+        return v_column;
+    elsif v_type = 'json'::regtype then
+        -- line ends stand only between the tokens of a JSON text
+        return format('translate(%s::text, e''\n\r'', ''  '')::json', v_column);
+    elsif v_type = 'json[]'::regtype then
+        return format('translate(to_json(%s)::text, e''\n\r'', ''  '')::json', v_column);
+    elsif p_field ->> 'kind' = 'array' then
+        return case
+            when (select t.typelem from pg_type as t where t.oid = v_type) = any (v_native) then v_column
+            else v_column || '::text[]'
+        end;
+    end if;
+    return v_column || '::text';
+end;
+$$;
+comment on function sluice.export_column(jsonb, text, text, boolean) is
+'A field as an SQL expression that reads back as the same value. CSV: as Postgres writes it. JSON:
+ numbers, booleans, JSON and arrays as such, the rest as text. p_escape: CSV texts that a
+ spreadsheet would take for a formula get a leading apostrophe.';
+
+create or replace function sluice.export_child(p_spec jsonb, p_child jsonb)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_parent constant text := p_child ->> 'parent_field';
+    v_row text;
+    v_order text;
+    v_link text;
+begin
+    select string_agg(
+        format('%s as %s', sluice.export_column(f, 'c', 'json', false), f ->> 'ident'),
+        ', ' order by (f ->> 'attnum')::integer
+    )
+    into v_row
+    from jsonb_array_elements(p_child -> 'fields') as f
+    where f ->> 'name' not in (v_parent, coalesce(p_child ->> 'position_field', ''));
+    select string_agg(format('c.%I', o.name), ', ' order by o.place) into v_order
+    from (
+        select 0 as place, p_child ->> 'position_field' as name
+        union all
+        select k.place, k.name
+        from jsonb_array_elements_text(p_child -> 'identity') with ordinality as k (name, place)
+    ) as o
+    where o.name is not null;
+    -- the foreign key knows by which operator the two compare
+    select format(
+        't.%I %s c.%I', r -> 'target_columns' ->> 0, r -> 'operators' ->> 0, v_parent
+    )
+    into v_link
+    from jsonb_array_elements(p_child -> 'references') as r
+    where r -> 'columns' = jsonb_build_array(v_parent) and r ->> 'target' = p_spec ->> 'table'
+    limit 1;
+    if v_link is null then
+        raise exception '% no longer refers to %', p_child ->> 'resource', p_spec ->> 'resource' using
+            errcode = 'IO409', hint = 'register it again';
+    end if;
+    return format(
+        '(
+        select coalesce(json_agg(row_to_json(e.*)), ''[]'')
+        from (
+            select %s
+            from %s as c
+            where %s
+            order by %s
+        ) as e
+    )', v_row, p_child ->> 'table', v_link, coalesce(v_order, '1')
+    );
+end;
+$$;
+comment on function sluice.export_child(jsonb, jsonb) is
+'The children of a row t as a JSON array, in the order of their position field and key, without the
+ fields that say where they belong. Looked up per parent, so that an export streams.';
+
+create or replace function sluice.export_list(
+    p_spec jsonb, p_format text, p_fields text [], p_include text [], p_escape boolean
+)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_names text[] := coalesce(nullif(p_fields, '{}'), array(
+        select f ->> 'name' from jsonb_array_elements(p_spec -> 'fields') as f
+        order by (f ->> 'attnum')::integer
+    ));
+    v_list text[] := '{}';
+    v_name text;
+    v_field jsonb;
+begin
+    foreach v_name in array v_names loop
+        v_field := sluice.find_field(p_spec, v_name);
+        if v_field is null then
+            perform sluice.unknown_field(p_spec, v_name, 'the fields');
+        end if;
+        v_list := v_list || format(
+            '%s as %I', sluice.export_column(v_field, 't', p_format, p_escape), v_name
+        );
+    end loop;
+    foreach v_name in array coalesce(p_include, '{}') loop
+        if v_name is null or not p_spec -> 'children' ? v_name then
+            raise exception 'unknown list % to include', coalesce(quote_literal(left(v_name, 200)), 'null')
+                using errcode = 'IO400', hint = coalesce('lists that it takes: ' || (
+                    select string_agg(c, ', ') from jsonb_array_elements_text(p_spec -> 'children') as c
+                ), format('%s has none', p_spec ->> 'resource'));
+        end if;
+        v_list := v_list || format(
+            '%s as %I', sluice.export_child(p_spec, sluice.table_spec(v_name)), v_name
+        );
+    end loop;
+    select n into v_name from unnest(v_names || p_include) as n group by n having count(*) > 1 limit 1;
+    if found then
+        raise exception 'field % is asked for twice', quote_literal(v_name) using
+            errcode = 'IO400', hint = 'ask for it once';
+    end if;
+    return array_to_string(v_list, e',\n    ');
+end;
+$$;
+comment on function sluice.export_list(jsonb, text, text [], text [], boolean) is
+'The select list of an export: the fields asked for under the names by which they were asked for
+ (all by default), then the lists of children. IO400 for an unknown or repeated name.';
+
+create or replace function sluice.export_rows(
+    p_spec jsonb, p_format text, p_fields text [], p_filters jsonb, p_ordering text [],
+    p_limit bigint, p_include text [], p_escape boolean
+)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_format is null or p_format not in ('csv', 'ndjson', 'json') then
+        raise exception 'unknown format %', coalesce(quote_literal(left(p_format, 200)), 'null') using
+            errcode = 'IO400', hint = 'formats are csv, ndjson and json';
+    elsif p_limit < 0 then
+        raise exception 'limit cannot be %', p_limit using
+            errcode = 'IO400', hint = 'give a whole number, 0 or more';
+    end if;
+    return concat(
+        e'select\n    ', sluice.export_list(p_spec, p_format, p_fields, p_include, p_escape),
+        e'\nfrom ', p_spec ->> 'table', ' as t',
+        sluice.export_where(p_spec, p_filters),
+        sluice.export_order(p_spec, p_ordering),
+        e'\nlimit ' || p_limit
+    );
+end;
+$$;
+comment on function sluice.export_rows(jsonb, text, text [], jsonb, text [], bigint, text [], boolean) is
+'The rows of an export as a query, one column a field. IO400 for anything that it does not know.';

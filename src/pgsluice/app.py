@@ -14,7 +14,7 @@ from .api import docs, exports, health, imports, jobs, openapi, resources
 from .api.envelope import Envelope
 from .api.reply import problem_reply
 from .api.service import AnyRequest, Service
-from .database import Error, new_pool, problem_of
+from .database import Error, Pool, new_pool, problem_of
 from .errors import ProblemError
 from .settings import Settings
 from .worker import Worker
@@ -48,12 +48,12 @@ def create_app(settings: Settings) -> Litestar:
     """The service as an ASGI application; `settings.database_url` must be set."""
     if settings.database_url is None:
         raise ValueError("create_app needs a database_url")
-    dsn, size = settings.database_url, settings.pool_size
+    size = settings.pool_size
     service = Service(
         settings,
-        pool=new_pool(dsn, size=size, name="pgsluice api"),
-        uploads=new_pool(dsn, size=size, name="pgsluice upload"),
-        downloads=new_pool(dsn, size=max(2, size // 2), name="pgsluice download"),
+        pool=_pool(settings, size, "pgsluice api"),
+        uploads=_pool(settings, size, "pgsluice upload"),
+        downloads=_pool(settings, max(2, size // 2), "pgsluice download"),
     )
     app = Litestar(
         route_handlers=[Router(f"/{settings.api_prefix}", route_handlers=_API), *_ROOT],
@@ -83,16 +83,26 @@ async def _running(service: Service) -> AsyncIterator[None]:
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[Worker]:
     """A worker with its sessions and its ear at the queue, for as long as the block lasts."""
-    dsn = settings.database_url or ""
-    async with new_pool(dsn, size=settings.import_sessions + 1, name="pgsluice worker") as pool:
+    url = settings.listen_url or settings.database_url or ""
+    async with _pool(settings, settings.import_sessions + 1, "pgsluice worker") as pool:
         worker = Worker(pool, settings.import_sessions)
         worker.start()
-        listener = asyncio.create_task(tasks.listen(settings.listen_url or dsn, worker.wake))
+        listener = asyncio.create_task(tasks.listen(url, worker.wake))
         try:
             yield worker
         finally:
             await tasks.stop(listener)
             await worker.stop()
+
+
+def _pool(settings: Settings, size: int, name: str) -> Pool:
+    return new_pool(
+        settings.database_url or "",
+        size=size,
+        name=name,
+        stage=settings.stage,
+        idempotency_ttl=settings.idempotency_ttl,
+    )
 
 
 def _refuse(request: AnyRequest, exc: Exception) -> Response[bytes]:

@@ -52,9 +52,13 @@ async def _configure(conn: Connection) -> None:
         log.debug("client_connection_check_interval is not available: %s", exc)
 
 
-def new_pool(dsn: str, *, size: int, name: str) -> Pool:
-    """A pool that is not open yet; its connections are in autocommit and checked before use."""
+def new_pool(dsn: str, *, size: int, name: str, **parameters: object) -> Pool:
+    """A pool that is not open yet; its connections are in autocommit and checked before use.
+
+    `parameters` are settings of pgsluice that SQL reads: stage="unlogged" is sluice.stage there.
+    """
     given = conninfo_to_dict(dsn).get("options") or ""
+    told = " ".join(f"-c sluice.{key}={value}" for key, value in parameters.items())
     return AsyncConnectionPool(
         dsn,
         min_size=1,
@@ -68,7 +72,7 @@ def new_pool(dsn: str, *, size: int, name: str) -> Pool:
         check=AsyncConnectionPool.check_connection,
         kwargs={
             "autocommit": True,
-            "options": f"{given} {_STARTUP_OPTIONS}".strip(),
+            "options": f"{given} {_STARTUP_OPTIONS} {told}".strip(),
             "application_name": name,
         },
     )

@@ -82,11 +82,11 @@ class _Exchange:
         elif message["type"] == "http.response.body":
             body, last = message.get("body", b""), not message.get("more_body", False)
             self._sent += len(body)
+            self._complete = last
             if last and self._unread:
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
                 await self._linger()
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
-            self._complete = last
         await self._send(message)
 
     async def _linger(self) -> None:
@@ -117,4 +117,5 @@ class _Exchange:
             line["client_left"] = True
         if self.broken is not None:
             line["broken"] = str(self.broken.__cause__ or self.broken)
-        log.log(logging.ERROR if self.broken else logging.INFO, "request", extra={"fields": line})
+        level = logging.ERROR if self.broken else logging.INFO
+        log.log(level, "%s %s", line["method"], line["path"], extra={"fields": line})

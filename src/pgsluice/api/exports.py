@@ -11,13 +11,14 @@ from .query import parse_list, parse_query
 from .service import AnyRequest, service_of
 
 _KNOWN = ("resource", "format", "fields", "order", "limit", "include")
+_OPTIONS = ("delimiter", "null", "header", "escape_formulas")
 _DATES = ("created_after", "created_before")
 
 
 @get("/exports", opt=doc.EXPORTS)
 async def stream_export(request: AnyRequest) -> Stream:
     """The rows of a resource; all parameters that are not ours are filters, judged in SQL."""
-    query = parse_query(request.scope["query_string"], (*_KNOWN, *_DATES), is_open=True)
+    query = parse_query(request.scope["query_string"], (*_KNOWN, *_OPTIONS, *_DATES), is_open=True)
     resource = query.get("resource")
     if not resource:
         raise ProblemError(
@@ -33,7 +34,7 @@ async def stream_export(request: AnyRequest) -> Stream:
         "ordering": parse_list(query.get("order")),
         "limit": query.whole("limit", 0, 10**15),
         "include": parse_list(query.get("include")),
-        "options": {},
+        "options": {name: query.values[name] for name in _OPTIONS if name in query.values},
     }
     return await download(
         service_of(request).downloads,

@@ -23,7 +23,8 @@ async def judge_head(request: AnyRequest, service: Service, query: Fields) -> No
     _judge_length(request, service.settings.max_upload_bytes, is_form=is_form)
     if not is_form:
         format_of(query.values, None, request.headers.get("content-type"))
-        require_resource(query.values)
+        if not _may_be_url_request(request):
+            require_resource(query.values)
     await judge_options(service, query.values)
 
 
@@ -32,6 +33,12 @@ async def judge_options(service: Service, values: dict[str, str]) -> None:
     await service.ask(
         "check_import_options", resource=values.get("resource"), options=options.for_sql(values)
     )
+
+
+def _may_be_url_request(request: AnyRequest) -> bool:
+    """True for a body so small that it may be an object, which then carries the resource."""
+    length = declared_length(request)
+    return media_type_of(request) == "application/json" and length is not None and length < 65536
 
 
 def require_resource(values: dict[str, str]) -> str:

@@ -14,7 +14,9 @@ from .service import Service
 log = logging.getLogger("pgsluice.api")
 
 SCOPE = "POST imports"
-_KEY = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,510})"|([\x21-\x7e]{1,255})')
+_KEY = re.compile(
+    r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,510})"|([\x20\x21\x23-\x7e]{1,255})'
+)
 
 
 def read_key(header: str | None) -> str | None:
@@ -23,7 +25,7 @@ def read_key(header: str | None) -> str | None:
         return None
     found = _KEY.fullmatch(header.strip())
     key = found and (re.sub(r'\\(["\\])', r"\1", found[1]) if found[1] else found[2])
-    if not key or len(key) > 255 or (found and found[2] and '"' in found[2]):
+    if not key or len(key) > 255:
         raise ProblemError(
             400, "Idempotency-Key must be 1 to 255 printable ASCII characters, bare or in quotes"
         )

@@ -1,9 +1,7 @@
 """How POST imports is described in the OpenAPI document."""
 
 from ..models import JOB_EXAMPLE, Schema
-from .openapi import content, operation, parameter, streams
-
-_FLAG: Schema = {"type": "boolean", "default": False}
+from .openapi import FLAG, content, operation, parameter, streams
 
 
 def _one_of(*values: str) -> Schema:
@@ -25,14 +23,14 @@ _OPTIONS = (
     parameter("mapping", "JSON object: file field -> field", example='{"e-mail": "email"}'),
     parameter("defaults", "JSON object: values for inserted rows", example='{"role": "reader"}'),
     parameter("identity", "keep writes ids of identity columns", _one_of("generate", "keep")),
-    parameter("results", "keep the outcome of each good record", _FLAG),
+    parameter("results", "keep the outcome of each good record", FLAG),
     parameter("null", "the unquoted cell that means null; default: empty"),
     parameter("delimiter", "`,` `;` `|` or tab; default: as the header has it"),
     parameter("encoding", "of the file; default: UTF-8, or by its byte order mark"),
-    parameter("trim", "cut white space around cells", _FLAG),
+    parameter("trim", "cut white space around cells", FLAG),
     parameter("date_order", "of dates such as 03.04.2026", _one_of("ymd", "dmy", "mdy")),
     parameter("decimal", "the decimal mark", _one_of(".", ",")),
-    parameter("atomic", "all records or none", _FLAG),
+    parameter("atomic", "all records or none", FLAG),
     parameter("max_errors", "rejects to keep before the job fails", {"type": "integer"}),
     parameter("max_error_ratio", "share of rejects past which the job fails", {"type": "number"}),
     parameter("dry_run", "report without writing", _one_of("false", "true", "write")),

@@ -112,6 +112,7 @@ def build(app: Litestar, version: str) -> Schema:
     }
 
 
+FLAG: Schema = {"type": "boolean", "default": False}
 _WHOLE: Schema = {"type": "integer", "minimum": 0}
 _PAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
 
@@ -187,6 +188,10 @@ EXPORTS = operation(
     parameter("order", "fields to order by, `-` for descending", example="-created_at"),
     parameter("limit", "at most so many rows", _WHOLE),
     parameter("include", "children to nest into each row", example="addresses"),
+    parameter("delimiter", "of csv: `,` `;` `|` or tab"),
+    parameter("null", "of csv: what stands for null; default: an unquoted empty cell"),
+    parameter("header", "of csv: true or false", {"type": "boolean", "default": True}),
+    parameter("escape_formulas", "of csv: make texts that spreadsheets run harmless", FLAG),
     parameter("created_after", "rows created at or after", example="2026-01-01"),
     parameter("created_before", "rows created before", example="2026-02-01"),
     parameter(

@@ -1,9 +1,13 @@
 """What can be imported and exported: the registry as SQL describes it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from litestar import Response, get
 from litestar.response import Stream
 
-from ..database import call
+from ..database import Error, call, problem_of
+from ..errors import ProblemError
 from . import openapi as doc
 from .download import download
 from .query import parse_query
@@ -27,10 +31,12 @@ async def get_resource(request: AnyRequest, name: str) -> Response[bytes]:
     accepted = request.headers.get("accept", "")
     form = fields.choice("format", ("json", "schema"), "schema" if _SCHEMA in accepted else "json")
     vary = {"Vary": "Accept"}
-    if form == "schema":
-        schema = await service_of(request).ask("resource_schema", resource=name)
-        return json_reply(schema, headers=vary, media_type=_SCHEMA)
-    return tagged_reply(request, await service_of(request).ask("describe", resource=name), vary)
+    with _named_in_path():
+        if form == "schema":
+            schema = await service_of(request).ask("resource_schema", resource=name)
+            return json_reply(schema, headers=vary, media_type=_SCHEMA)
+        about = await service_of(request).ask("describe", resource=name)
+    return tagged_reply(request, about, vary)
 
 
 @get("/resources/{name:str}/template", opt=doc.TEMPLATE)
@@ -38,9 +44,20 @@ async def get_template(request: AnyRequest, name: str) -> Stream:
     """A header and an example row to fill in."""
     fields = parse_query(request.scope["query_string"], ("format",))
     form = fields.choice("format", ("csv", "ndjson", "json"), "csv")
-    return await download(
-        service_of(request).downloads,
-        lambda conn: call(conn, "template_copy", resource=name, format=form),
-        request.headers.get("accept-encoding", ""),
-        lambda about: f"{name}-template.{about['extension']}",
-    )
+    with _named_in_path():
+        return await download(
+            service_of(request).downloads,
+            lambda conn: call(conn, "template_copy", resource=name, format=form),
+            request.headers.get("accept-encoding", ""),
+            lambda about: f"{name}-template.{about['extension']}",
+        )
+
+
+@contextmanager
+def _named_in_path() -> Iterator[None]:
+    """What SQL refuses as a wrong resource is a page that does not exist."""
+    try:
+        yield
+    except Error as exc:
+        problem = problem_of(exc)
+        raise ProblemError(404, problem.detail) if problem.status == 400 else exc from None

@@ -34,9 +34,10 @@ class SchemaMissingError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; expected failures are one line on stderr and an exit code."""
     parser = _parser()
-    given, given.arguments = parser.parse_known_args(argv)
-    if given.arguments and given.command is not psql:
-        parser.error(f"unknown arguments: {' '.join(given.arguments)}")
+    given, arguments = parser.parse_known_args(argv)
+    given.arguments = arguments
+    if arguments and given.command is not psql:
+        parser.error(f"unknown arguments: {' '.join(arguments)}")
     # Without this a SIGTERM would end us before the embedded server is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -1,0 +1,98 @@
+"""A client on the running service, and a look behind it."""
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+USERS = b"email,name,role\nann@example.org,Ann,reader\nbob@example.org,Bob,author\n"
+
+
+@pytest.fixture(scope="module")
+def http(service: Any) -> Iterator[httpx.Client]:
+    """A client whose base is the service."""
+    with httpx.Client(base_url=service.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def database(service: Any) -> Iterator[psycopg.Connection]:
+    """The database of the service."""
+    with psycopg.connect(service.dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def stages(database: psycopg.Connection) -> Callable[[], int]:
+    """Counts the stages that are there."""
+
+    def count() -> int:
+        found = database.execute(
+            "select count(*) from pg_class "
+            "where relnamespace = 'sluice_stage'::regnamespace and relkind = 'r'"
+        ).fetchone()
+        assert found
+        return int(found[0])
+
+    return count
+
+
+@pytest.fixture
+def post(http: httpx.Client) -> Callable[..., httpx.Response]:
+    """Posts users as CSV and waits for the end; query options as keywords."""
+
+    def send(content: bytes = USERS, headers: Any = (), **options: str) -> httpx.Response:
+        return http.post(
+            "/v1/imports",
+            params={"resource": "users", **options},
+            content=content,
+            headers={"Content-Type": "text/csv", "Prefer": "wait=30", **dict(headers)},
+        )
+
+    return send
+
+
+@pytest.fixture
+def wire(service: Any) -> Callable[..., socket.socket]:
+    """A bare connection, with the head of a request already sent."""
+
+    def connect(head: str, body: bytes = b"") -> socket.socket:
+        where = urlsplit(service.url)
+        connection = socket.create_connection((where.hostname or "", where.port or 0), timeout=20)
+        lines = [*head.strip().splitlines(), f"Host: {where.netloc}", "", ""]
+        connection.sendall("\r\n".join(lines).encode() + body)
+        return connection
+
+    return connect
+
+
+def is_problem(reply: httpx.Response, status: int) -> dict[str, Any]:
+    """The problem that the reply must be."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = reply.json()
+    assert problem["status"] == status
+    assert problem["detail"]
+    assert problem["error"] == problem["detail"]
+    assert problem.keys() >= {"type", "title", "instance"}
+    return problem
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Everything until the peer closes."""
+    received = b""
+    while block := connection.recv(65536):
+        received += block
+    return received
+
+
+def new_users(count: int) -> bytes:
+    """A CSV of users that no other test has."""
+    tag = uuid4().hex[:12]
+    lines = (f"u{number}.{tag}@example.org,User {number},reader" for number in range(count))
+    return ("email,name,role\n" + "\n".join(lines) + "\n").encode()

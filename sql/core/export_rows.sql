@@ -1,5 +1,20 @@
 -- The rows of an export: which columns leave, under which names, in which form.
 
+create or replace function sluice.check_format(p_format text)
+returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_format is null or p_format not in ('csv', 'ndjson', 'json') then
+        raise exception 'unknown format %', coalesce(quote_literal(left(p_format, 200)), 'null') using
+            errcode = 'IO400', hint = 'formats are csv, ndjson and json';
+    end if;
+    return p_format;
+end;
+$$;
+comment on function sluice.check_format(text) is 'The format itself; IO400 when it is not known.';
+
 create or replace function sluice.export_column(
     p_field jsonb, p_alias text, p_format text, p_escape boolean
 )
@@ -157,10 +172,8 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if p_format is null or p_format not in ('csv', 'ndjson', 'json') then
-        raise exception 'unknown format %', coalesce(quote_literal(left(p_format, 200)), 'null') using
-            errcode = 'IO400', hint = 'formats are csv, ndjson and json';
-    elsif p_limit < 0 then
+    perform sluice.check_format(p_format);
+    if p_limit < 0 then
         raise exception 'limit cannot be %', p_limit using
             errcode = 'IO400', hint = 'give a whole number, 0 or more';
     end if;

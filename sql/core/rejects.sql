@@ -1,0 +1,153 @@
+-- The rejected records as the upload had them, to be mended and sent again.
+
+create or replace function sluice.reject_record(
+    p_record text, p_malformed boolean, p_n bigint, p_errors jsonb
+)
+returns text
+language sql immutable
+begin atomic
+select case
+    when k.kind = 'raw' then format(
+        '{"_raw":%s,"_row":%s,"_errors":%s}', to_json(p_record), p_n, p_errors
+    )
+    else format(
+        -- put in before the closing brace: order and digits stay as they were
+        '%s%s"_row":%s,"_errors":%s}', left(b.body, -1),
+        case when b.body !~ '^\{\s*\}$' then ',' end, p_n, p_errors
+    )
+end
+from (
+    select case
+        when p_malformed then 'raw'
+        when p_record is not json object then 'raw'
+        -- what an earlier round added goes; names are read only where that cannot fail
+        when p_record ~ '"_(row|errors|raw)"' and strpos(p_record, '\u') = 0 then 'again'
+        else 'plain'
+    end as kind
+) as k
+cross join lateral (
+    select case k.kind
+        when 'plain' then btrim(translate(p_record, e'\n\r', '  '), e' \t')
+        when 'again' then coalesce((
+            select '{' || string_agg(
+                to_json(e.key)::text || ':' || translate(e.value::text, e'\n\r', '  '), ',' order by e.place
+            ) || '}'
+            from json_each(p_record::json) with ordinality as e (key, value, place)
+            where e.key not in ('_row', '_errors', '_raw')
+        ), '{}')
+    end as body
+) as b;
+end;
+comment on function sluice.reject_record(text, boolean, bigint, jsonb) is
+'A rejected JSON record in one line, with "_row" and "_errors" added; what is no JSON object stands as
+ a text under "_raw".';
+
+create or replace function sluice.rejects_sql(job_id uuid, format text default null)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job constant sluice.job := sluice.visible_job(job_id);
+    v_format constant text := sluice.check_format(coalesce(format, v_job.format));
+    v_lines text;
+begin
+    if (v_format = 'csv') <> (v_job.format = 'csv') then
+        raise exception 'the upload was %, its rejects cannot be %', v_job.format, v_format using
+            errcode = 'IO400', hint = 'leave out format';
+    elsif v_format = 'csv' then
+        return format(
+            e'select\n    %s\nfrom sluice.reject as r\nwhere r.job_id = %L\norder by r.n',
+            (
+                select string_agg(format('%s as %I', c.expr, c.name), e',\n    ' order by c.place)
+                from sluice.reject_columns(v_job) as c
+            ),
+            job_id
+        );
+    end if;
+    v_lines := format(
+        e'select sluice.reject_record(r.record, r.malformed, r.n, r.errors) as line\n'
+        'from sluice.reject as r\nwhere r.job_id = %L\norder by r.n', job_id
+    );
+    return case v_format when 'json' then sluice.json_array(v_lines) else v_lines end;
+end;
+$$;
+comment on function sluice.rejects_sql(uuid, text) is
+'The query for the rejected records of an import in the upload''s own format, columns and order, with
+ _row and _errors, which a new upload ignores; malformed records are one text, _raw.
+   select sluice.rejects_sql(''…'') as q \gset
+   copy (:q) to stdout with (format csv, header) \g rejects.csv
+ IO404 unknown job.';
+
+create or replace function sluice.reject_columns(p_job sluice.job)
+returns table (place bigint, name text, expr text)
+language sql stable
+begin atomic
+select h.place, coalesce(nullif(h.name, ''), 'column ' || h.place), format('r.cells[%s]', h.place)
+from unnest(p_job.header) with ordinality as h (name, place)
+where h.name not in ('_row', '_errors', '_raw')
+union all
+select 10001, '_raw', 'case when r.malformed then r.record end'
+where exists (select from sluice.reject as r where r.job_id = p_job.job_id and r.malformed)
+union all
+values (10002, '_row', 'r.n'), (10003, '_errors', 'r.errors');
+end;
+comment on function sluice.reject_columns(sluice.job) is
+'The columns of the rejects of a CSV upload: its own, then _raw (if a record was malformed), _row and
+ _errors. A column without a name is called by its place here.';
+
+create or replace function sluice.rejects_query(p_job_id uuid)
+returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job constant sluice.job := sluice.visible_job(p_job_id);
+    v_query text := sluice.rejects_sql(p_job_id);
+    v_options jsonb := '{}';
+    v_reply jsonb;
+begin
+    if v_job.format = 'csv' then
+        v_options := jsonb_strip_nulls(jsonb_build_object(
+            'delimiter', v_job.options -> 'delimiter', 'null', v_job.options -> 'null', 'header', false
+        ));
+        -- the header as a row: a name may be empty or longer than SQL takes
+        v_query := (
+            select format(
+                e'select\n    %s\nfrom (\n'
+                '    select 0 as n, %s as names\n    union all\n'
+                '    select r.n, null from sluice.reject as r where r.job_id = %L\n'
+                ') as l\nleft join sluice.reject as r on r.job_id = %L and r.n = l.n\norder by l.n',
+                string_agg(format(
+                    'case when l.n = 0 then l.names[%s] else (%s)::text end', c.k, c.expr
+                ), e',\n    ' order by c.place),
+                format('%L::text[]', array_agg(coalesce(h.name, c.name) order by c.place)),
+                p_job_id, p_job_id
+            )
+            from (
+                select row_number() over (order by d.place) as k, d.*
+                from sluice.reject_columns(v_job) as d
+            ) as c
+            left join unnest(v_job.header) with ordinality as h (name, place) on c.place = h.place
+        );
+    end if;
+    v_reply := sluice.copy_reply(v_query, v_job.format, sluice.csv_options(v_options));
+    return v_reply || case v_job.format
+        when 'csv' then '{"content_type": "text/csv; charset=utf-8; header=present"}'::jsonb
+        else '{}'
+    end;
+end;
+$$;
+comment on function sluice.rejects_query(uuid) is
+'The COPY of the rejects of a job, with the delimiter and null marker of its upload.';
+
+create or replace function sluice.rejects_copy(job_id uuid)
+returns jsonb
+language sql volatile
+begin atomic
+select sluice.pin_output(null);
+select sluice.rejects_query(job_id);
+end;
+comment on function sluice.rejects_copy(uuid) is
+'The rejects of a job as a whole COPY, in the shape of sluice.export_copy: as the upload was, so that
+ it can be mended and posted again. IO404 unknown job.';

@@ -2,7 +2,7 @@
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Self
 
@@ -124,7 +124,7 @@ class _Drain:
 
 async def copy_out(
     conn: Connection, query: str, target: int = BLOCK, first: bytes = b""
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The output of a COPY … TO STDOUT in blocks; the first one starts with `first`."""
     async with conn.cursor() as cursor, cursor.copy(query.encode()):
         drain = _Drain(conn.pgconn, first)
@@ -146,7 +146,7 @@ Start = Callable[[Connection], Awaitable[Outgoing]]
 
 async def stream_out(
     pool: Pool, start: Start, target: int = BLOCK, ahead: int = AHEAD
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """What `start` says, in blocks; `start` runs in the transaction of the COPY.
 
     An error before the first byte is raised before anything is yielded. Closing the iterator

@@ -46,7 +46,8 @@ def check_encoding(name: str | None) -> str | None:
         info = None
     # Python marks codecs such as hex and zlib, which make no text, only by this attribute.
     is_text = info is not None and getattr(info, "_is_text_encoding", False)
-    if info is None or not is_text or info.name in _NO_FILE_HAS or not info.incrementaldecoder:
+    strange = info is not None and info.name.replace("-", "_") in _NO_FILE_HAS
+    if info is None or not is_text or strange or not info.incrementaldecoder:
         raise BadOption(
             f"encoding {name[:40]!r} is not known: use for example utf-8, utf-16, windows-1252, "
             "iso-8859-15 or shift_jis"

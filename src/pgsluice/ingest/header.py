@@ -53,7 +53,7 @@ class HeaderScan:
             next_line = line + raw.count(b"\n") + 1
             if sep := _SEP_LINE.match(raw) if line == 1 else None:
                 delimiter = self._delimiter or sep[1]
-            elif raw:
+            elif raw.strip(b" "):
                 chosen = delimiter or _sniff(raw)
                 old_mac = bool(eol and eol[0] == b"\r")
                 return Header(_names(raw, chosen, line), chosen, end, next_line, old_mac)

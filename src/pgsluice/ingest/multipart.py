@@ -7,6 +7,7 @@ import msgspec
 from multipart import (  # type: ignore[import-untyped] # the library has no types
     MultipartError,
     MultipartSegment,
+    ParserLimitReached,
     PushMultipartParser,
     parse_options_header,
 )
@@ -101,6 +102,10 @@ async def _events(boundary: str, chunks: AsyncIterable[bytes]) -> AsyncIterator[
                 for event in parser.parse(chunk):
                     yield bytes(event) if isinstance(event, bytearray) else event
         parser.close()
+    except ParserLimitReached as error:
+        raise MalformedBody(
+            f"the form is too large ({error}): send at most {MAX_PARTS} parts with short headers"
+        ) from error
     except MultipartError as error:
         raise MalformedBody(
             f"the multipart/form-data body cannot be read ({error}): it was cut off, or its "

@@ -28,6 +28,49 @@ commit;
 -- Functions and views: replaced as a whole on every run.
 begin;
 \ir ../sql/core/catalog.sql
+\ir ../sql/core/error.sql
+\ir ../sql/core/table_spec.sql
+\ir ../sql/core/describe.sql
+\ir ../sql/core/resource.sql
+\ir ../sql/core/options.sql
+\ir ../sql/core/header.sql
+\ir ../sql/core/stage.sql
+\ir ../sql/core/children_spec.sql
+\ir ../sql/core/import_spec.sql
+\ir ../sql/core/sql_elements.sql
+\ir ../sql/core/sql_cast.sql
+\ir ../sql/core/sql_match.sql
+\ir ../sql/core/sql_merge.sql
+\ir ../sql/core/queue.sql
+\ir ../sql/core/receive.sql
+\ir ../sql/core/fault_class.sql
+\ir ../sql/core/step_start.sql
+\ir ../sql/core/step_cast.sql
+\ir ../sql/core/step_match.sql
+\ir ../sql/core/step_merge.sql
+\ir ../sql/core/step_finish.sql
+\ir ../sql/core/next_step.sql
+\ir ../sql/core/psql.sql
+\ir ../sql/core/sweep.sql
+
+-- The read side: exports, jobs, errors, rejects, resources.
+\ir ../sql/core/export_filter.sql
+\ir ../sql/core/export_where.sql
+\ir ../sql/core/export_rows.sql
+\ir ../sql/core/export.sql
+\ir ../sql/core/export_copy.sql
+\ir ../sql/core/job.sql
+\ir ../sql/core/errors.sql
+\ir ../sql/core/error_summary.sql
+\ir ../sql/core/rejects.sql
+\ir ../sql/core/jobs.sql
+\ir ../sql/core/health.sql
+\ir ../sql/core/idempotency.sql
+\ir ../sql/core/schema.sql
+\ir ../sql/core/template.sql
+
+-- The resources that ship.
+\ir ../sql/resources/app.sql
 commit;
 
 -- End of the installation: let others in.

@@ -70,7 +70,7 @@ create table sluice.job (
     priority text not null default 'normal' check (priority in ('normal', 'interactive')),
     by_psql boolean not null default false,
     header text[],
-    shape text not null check (shape in ('cells', 'array', 'line')),
+    shape text not null check (shape in ('cells', 'array', 'names', 'line')),
     options jsonb not null default '{}',
     spec jsonb,
     statements jsonb,

@@ -5,7 +5,7 @@ create or replace function sluice.catalog_fields(p_target regclass)
 returns table (
     attnum smallint, name text, type text, kind text, base_type text, base_kind text,
     collation text, not_null boolean, default_expr text, generated boolean,
-    identity text, domain text, labels text[], description text
+    identity text, domain text, labels text[], description text, generated_expr text
 )
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -67,7 +67,8 @@ select
     case when t.typtype = 'd' then format_type(t.oid, null) end,
     (select array_agg(e.enumlabel::text order by e.enumsortorder)
         from pg_enum as e where e.enumtypid = g.typid),
-    col_description(p_target, a.attnum)
+    col_description(p_target, a.attnum),
+    case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end
 from pg_attribute as a
 inner join pg_type as t on a.atttypid = t.oid
 inner join ground as g on a.attnum = g.attnum

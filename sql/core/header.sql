@@ -1,0 +1,111 @@
+create or replace function sluice.field_names(p_spec jsonb)
+returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select coalesce(jsonb_object_agg(n.name, n.field order by n.rank desc), '{}')
+from (
+    select f.name, f.name as field, 1 as rank
+    from jsonb_to_recordset(p_spec -> 'fields') as f (name text)
+    union all
+    select c.name, c.name, 1
+    from jsonb_array_elements_text(p_spec -> 'children') as c (name)
+    union all
+    select a.key, a.value, 2
+    from jsonb_each_text(p_spec -> 'aliases') as a
+) as n;
+end;
+comment on function sluice.field_names(jsonb) is
+'Every name by which a file may call a field or a list of children: {"content": "body", …}.';
+
+create or replace function sluice.map_names(p_spec jsonb, p_mapping jsonb)
+returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_names constant jsonb := sluice.field_names(p_spec);
+    v_bad record;
+begin
+    select m.key, m.value into v_bad
+    from jsonb_each_text(coalesce(p_mapping, '{}')) as m
+    where m.value is not null and not v_names ? m.value
+    limit 1;
+    if found then
+        raise exception 'mapping sends % to %, which is no field of %',
+            quote_literal(v_bad.key), quote_literal(v_bad.value), p_spec ->> 'resource' using
+            errcode = 'IO400',
+            hint = 'fields are ' || (select string_agg(k, ', ') from jsonb_object_keys(v_names) as k);
+    end if;
+    -- a name mapped to null is left out
+    return v_names || coalesce((
+        select jsonb_object_agg(m.key, coalesce(v_names ->> m.value, '_ignored'))
+        from jsonb_each_text(p_mapping) as m
+    ), '{}');
+end;
+$$;
+comment on function sluice.map_names(jsonb, jsonb) is
+'sluice.field_names, with the names that the job maps by itself. IO400 for a mapping to no field.';
+
+create or replace function sluice.folded_names(p_names jsonb)
+returns jsonb
+language sql immutable
+begin atomic
+select coalesce(jsonb_object_agg(
+    sluice.fold_name(n.key), n.value order by (n.key = n.value)::integer
+), '{}')
+from jsonb_each_text(p_names) as n;
+end;
+comment on function sluice.folded_names(jsonb) is 'The same names, folded (sluice.fold_name).';
+
+create or replace function sluice.match_header(p_spec jsonb, p_header text [], p_options jsonb)
+returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_names constant jsonb := sluice.map_names(p_spec, p_options -> 'mapping');
+    v_folded constant jsonb := sluice.folded_names(v_names);
+    v_columns jsonb;
+    v_bad record;
+begin
+    select jsonb_agg(jsonb_build_object(
+        'place', h.place,
+        'header', h.name,
+        'field', case
+            when h.name in ('_row', '_errors', '_raw') then h.name
+            else coalesce(v_names ->> h.name, v_folded ->> sluice.fold_name(h.name))
+        end
+    ) order by h.place)
+    into v_columns
+    from unnest(p_header) with ordinality as h (name, place);
+
+    select c.header, c.field into v_bad
+    from jsonb_to_recordset(v_columns) as c (place integer, header text, field text)
+    where c.field is null and p_options ->> 'unknown_fields' is distinct from 'ignore'
+    order by c.place
+    limit 1;
+    if found then
+        raise exception 'the file has a field % that % does not have',
+            quote_literal(left(v_bad.header, 200)), p_spec ->> 'resource' using
+            errcode = 'IO400',
+            hint = coalesce('did you mean ' || sluice.nearest_name(
+                v_bad.header, array(select k from jsonb_object_keys(v_names) as k)
+            ) || '? ', '') || 'rename it, map it with mapping, or say unknown_fields=ignore';
+    end if;
+    select c.field, string_agg(quote_literal(c.header), ' and ' order by c.place) as headers into v_bad
+    from jsonb_to_recordset(v_columns) as c (place integer, header text, field text)
+    where c.field not in ('_ignored')
+    group by c.field
+    having count(*) > 1
+    limit 1;
+    if found then
+        raise exception '% of the file are the same field, %', v_bad.headers, v_bad.field using
+            errcode = 'IO400', hint = 'leave one of them out, or map it to null with mapping';
+    end if;
+    return coalesce(v_columns, '[]');
+end;
+$$;
+comment on function sluice.match_header(jsonb, text [], jsonb) is
+'The columns of a CSV file with the field that each holds: by mapping, exactly, by alias, then
+ without case, camelCase and spaces. IO400 for a name that no field has and for two of one field.';

@@ -1,0 +1,267 @@
+-- Receive: a job and its stage, filled segment by segment by COPY.
+
+create or replace function sluice.uuid_v7()
+returns uuid
+language sql volatile parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+select encode(
+    set_byte(
+        overlay(
+            uuid_send(gen_random_uuid())
+            placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3)
+            from 1 for 6
+        ),
+        -- version 7 in the high half of the seventh byte
+        6, (b'0111' || get_byte(uuid_send(gen_random_uuid()), 6)::bit(4))::bit(8)::integer
+    ), 'hex'
+)::uuid;
+end;
+comment on function sluice.uuid_v7() is
+'A UUID of version 7: begins with the time in milliseconds (RFC 9562, 5.7). Postgres 18 has its own.';
+
+create or replace function sluice.create_stage(
+    p_format text, p_header text [], p_options jsonb, p_file_name text, p_by_psql boolean
+)
+returns sluice.job
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job sluice.job;
+    v_columns text;
+    v_bad text;
+begin
+    if p_format is null or p_format not in ('csv', 'ndjson', 'json') then
+        raise exception 'format % is not known', coalesce(quote_literal(p_format), 'null') using
+            errcode = 'IO400', hint = 'formats are csv, ndjson, json';
+    end if;
+    if p_format = 'csv' then
+        if coalesce(cardinality(p_header), 0) = 0 then
+            raise exception 'the file has no header' using
+                errcode = 'IO400', hint = 'the first line of a CSV file names its fields';
+        end if;
+        if cardinality(p_header) > 1600 then
+            raise exception 'the header has % names, 1600 are the most', cardinality(p_header)
+                using errcode = 'IO400';
+        end if;
+        select h into v_bad from unnest(p_header) as h group by h having count(*) > 1 limit 1;
+        if found then
+            raise exception 'the header has % twice', quote_literal(left(v_bad, 200)) using
+                errcode = 'IO400', hint = 'give each field one name';
+        end if;
+        if exists (select from unnest(p_header) as h where coalesce(btrim(h), '') = '') then
+            raise exception 'the header has an empty name' using
+                errcode = 'IO400', hint = 'name each field, or take the empty column away';
+        end if;
+    end if;
+    insert into sluice.job (job_id, format, file_name, header, shape, options, by_psql, release)
+    values (
+        sluice.uuid_v7(), p_format, left(p_file_name, 500),
+        case when p_format = 'csv' then p_header end,
+        case
+            when p_format <> 'csv' then 'line'
+            when p_by_psql then 'names'
+            when cardinality(p_header) > 200 then 'array'
+            else 'cells'
+        end,
+        p_options, p_by_psql, sluice.release()
+    )
+    returning * into v_job;
+    v_columns := case v_job.shape
+        when 'line' then 'line text'
+        when 'array' then 'cells text[]'
+        -- named as in the file, so that \copy can hold the file's header against them
+        when 'names' then (select string_agg(format('%I text', h), ', ' order by i) from unnest(p_header) with ordinality as u (h, i))
+        else (select string_agg(format('c%s text', i), ', ' order by i) from generate_series(1, cardinality(p_header)) as i)
+    end;
+    execute format(
+        'create %s table %s (_n bigint generated always as identity, %s, _malformed text, _problem text,'
+        ' _line_no bigint) with (autovacuum_enabled = false)',
+        case when current_setting('sluice.stage', true) = 'unlogged' then 'unlogged' else '' end,
+        sluice.stage_name(v_job.job_id), v_columns
+    );
+    return v_job;
+end;
+$$;
+comment on function sluice.create_stage(text, text [], jsonb, text, boolean) is
+'A job in state receiving with its empty stage. IO400 for an unknown format or a header that names no fields.';
+
+create or replace function sluice.receive_begin(
+    format text, header text [], options jsonb, file_name text
+)
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    -- the others are judged when the job is accepted: they may stand behind the file
+    v_options constant jsonb := coalesce((
+        select jsonb_object_agg(o.key, sluice.check_option(o.key, o.value))
+        from jsonb_each(options) as o
+        where o.key in ('delimiter', 'null', 'encoding', 'trim')
+    ), '{}');
+    v_job constant sluice.job := sluice.create_stage(format, header, v_options, file_name, false);
+    v_stage constant text := sluice.stage_name(v_job.job_id);
+    v_form text;
+    v_cells text;
+begin
+    if v_job.shape = 'line' then
+        v_form := '(format csv, quote e''\x01'', delimiter e''\x02'')';
+        v_cells := 'line';
+    else
+        v_form := pg_catalog.format('(format csv, delimiter %L, null %L)',
+            coalesce(v_options ->> 'delimiter', ','), coalesce(v_options ->> 'null', ''));
+        v_cells := case v_job.shape
+            when 'array' then 'cells'
+            else (select string_agg('c' || i, ', ' order by i) from generate_series(1, cardinality(header)) as i)
+        end;
+    end if;
+    return jsonb_build_object(
+        'job_id', v_job.job_id,
+        'shape', v_job.shape,
+        'copy_plain', case when v_job.shape <> 'array'
+            then pg_catalog.format('copy %s (%s) from stdin with %s', v_stage, v_cells, v_form) end,
+        'copy_marked', pg_catalog.format(
+            'copy %s (%s, _malformed, _problem, _line_no) from stdin with %s', v_stage, v_cells, v_form
+        )
+    );
+end;
+$$;
+comment on function sluice.receive_begin(text, text [], jsonb, text) is
+'Begins an upload: a job that nobody sees yet, its stage, and the COPY statements for records as they
+ are (copy_plain) and for those that were taken apart or are malformed (copy_marked). IO400.';
+
+create or replace function sluice.receive_segment(job_id uuid, records bigint, bytes bigint, lines jsonb)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update sluice.job as j
+    set
+        received = j.received + records,
+        bytes = j.bytes + receive_segment.bytes,
+        heartbeat_at = clock_timestamp()
+    where j.job_id = receive_segment.job_id and j.state = 'receiving';
+    if not found then
+        raise exception 'the upload % was given up', job_id using
+            errcode = 'IO409', hint = 'send the file again';
+    end if;
+    insert into sluice.line_break (job_id, n, line)
+    select receive_segment.job_id, (b ->> 0)::bigint, (b ->> 1)::bigint
+    from jsonb_array_elements(lines) as b;
+end;
+$$;
+comment on function sluice.receive_segment(uuid, bigint, bigint, jsonb) is
+'Counts a segment in the transaction that copied it. lines: [[n, line], …]: from record n on, records stand
+ one per line. IO409 when the sweeper gave the upload up.';
+
+create or replace function sluice.receive_heartbeat(job_id uuid)
+returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+begin atomic
+update sluice.job as j
+set heartbeat_at = clock_timestamp()
+where j.job_id = receive_heartbeat.job_id and j.state = 'receiving';
+end;
+comment on function sluice.receive_heartbeat(uuid) is
+'Says that an upload is still alive; without a sign for 60 s it is swept.';
+
+create or replace function sluice.receive_abort(job_id uuid)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    delete from sluice.job as j where j.job_id = receive_abort.job_id and j.state = 'receiving';
+    if found then
+        execute format('drop table if exists %s', sluice.stage_name(job_id));
+    end if;
+end;
+$$;
+comment on function sluice.receive_abort(uuid) is 'Gives an upload up: its job and its stage are gone.';
+
+create or replace function sluice.accept_import(
+    p_job_id uuid, p_resource text, p_options jsonb, p_received bigint, p_bytes bigint
+)
+returns sluice.job
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job sluice.job;
+    v_options jsonb;
+    v_spec jsonb;
+begin
+    select j.* into v_job from sluice.job as j where j.job_id = p_job_id for update;
+    if not found then
+        raise exception 'there is no import %', p_job_id using errcode = 'IO404';
+    elsif v_job.state <> 'receiving' then
+        raise exception 'import % is already %', p_job_id, v_job.state using errcode = 'IO409';
+    end if;
+    if coalesce(p_resource, v_job.resource) is null then
+        raise exception 'resource is missing' using
+            errcode = 'IO400', hint = 'known resources: ' || coalesce(
+                (select string_agg(r.name, ', ' order by r.name) from sluice.resource as r), 'none'
+            );
+    end if;
+    v_options := v_job.options || sluice.check_options(coalesce(p_options, '{}'));
+    v_spec := sluice.import_spec(
+        p_job_id, coalesce(p_resource, v_job.resource), v_job.header, v_job.shape, v_options
+    );
+    if v_options ->> 'dry_run' = 'write' and p_received > 100000 then
+        raise exception 'dry_run=write takes at most 100000 records, the file has %', p_received using
+            errcode = 'IO400', hint = 'use dry_run=true, which writes nothing at all';
+    end if;
+    update sluice.job as j
+    set
+        resource = v_spec ->> 'resource',
+        options = v_options,
+        priority = coalesce(v_options ->> 'priority', 'normal'),
+        parent_job_id = (v_options ->> 'parent')::uuid,
+        state = 'pending',
+        accepted = nextval('sluice.acceptance'),
+        received = p_received,
+        bytes = coalesce(p_bytes, pg_relation_size(to_regclass(v_spec ->> 'stage'))),
+        ignored_fields = array(
+            select c ->> 'header' from jsonb_array_elements(v_spec -> 'columns') as c
+            where c ->> 'field' is null or c ->> 'field' = '_ignored' or exists (
+                select from jsonb_array_elements(v_spec -> 'fields') as f
+                where f ->> 'name' = c ->> 'field' and not (f ->> 'given')::boolean
+            )
+            order by (c ->> 'place')::integer
+        ),
+        sessions = case when (v_options ->> 'atomic')::boolean or v_options ->> 'dry_run' = 'write' then 1 end
+    where j.job_id = p_job_id
+    returning j.* into v_job;
+    return v_job;
+end;
+$$;
+comment on function sluice.accept_import(uuid, text, jsonb, bigint, bigint) is
+'Makes a received file a job that waits for its turn: resource, options and header are judged.
+ IO400 for what they get wrong, IO404 unknown, IO409 not receiving.';
+
+create or replace function sluice.receive_finish(
+    job_id uuid, resource text, options jsonb, received bigint, bytes bigint, digest text,
+    idempotency_key text default null, idempotency_scope text default null
+)
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job sluice.job;
+begin
+    v_job := sluice.accept_import(job_id, resource, options, received, bytes);
+    if idempotency_key is not null then
+        perform sluice.idempotency_store(idempotency_key, idempotency_scope, v_job.job_id, digest, 202);
+    end if;
+    perform sluice.enqueue_wakeup();
+    return sluice.job_json(v_job.job_id);
+end;
+$$;
+comment on function sluice.receive_finish(uuid, text, jsonb, bigint, bigint, text, text, text) is
+'The commit that accepts an upload: state, counts, idempotency result and queue entry together.
+ Returns the job. IO400 for what the file or the options get wrong; the upload is then to be aborted.';

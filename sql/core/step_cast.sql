@@ -1,0 +1,81 @@
+create or replace function sluice.cast_range(p_job sluice.job, p_lo tid, p_hi tid, p_from bigint, p_to bigint)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_rows bigint;
+    v_first bigint;
+    v_last bigint;
+    v_middle bigint;
+    v_code text;
+    v_message text;
+    v_list jsonb;
+begin
+    begin
+        execute p_job.statements ->> 'cast' using p_lo, p_hi, p_from, p_to;
+        get diagnostics v_rows = row_count;
+        for v_list in
+            select l from jsonb_array_elements(coalesce(p_job.statements -> 'children', '[]')) as l
+        loop
+            execute v_list ->> 'cast' using p_lo, p_hi, p_from, p_to;
+        end loop;
+        return v_rows;
+    exception when others then
+        v_code := sqlstate;
+        v_message := sqlerrm;
+        -- 54001: the stack, full of one record's brackets
+        if sluice.fault_class(v_code) <> 'record' and v_code <> '54001' then
+            raise;
+        end if;
+    end;
+
+    -- halve the set until the guilty record is alone
+    execute format(
+        'select min(s._n), max(s._n) from %s as s'
+        ' where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4',
+        p_job.spec ->> 'stage'
+    ) into v_first, v_last using p_lo, p_hi, p_from, p_to;
+    if v_first < v_last then
+        v_middle := v_first + (v_last - v_first) / 2 + 1;
+        return sluice.cast_range(p_job, p_lo, p_hi, v_first, v_middle)
+            + sluice.cast_range(p_job, p_lo, p_hi, v_middle, v_last + 1);
+    end if;
+    execute format('insert into %s (_n, _errors) values ($1, $2)', p_job.spec ->> 'plan')
+    using v_first, jsonb_build_array(sluice.record_error(
+        case when v_code like '54%' then 'malformed' else 'check' end, null, null, v_message, null, v_code
+    ));
+    return 1;
+end;
+$$;
+comment on function sluice.cast_range(sluice.job, tid, tid, bigint, bigint) is
+'Casts the records of some blocks of the stage into the plan; a record that makes the statement fail is
+ found by halving and gets the SQLSTATE as its error. Returns the number of records.';
+
+create or replace function sluice.cast_step(p_job sluice.job, p_step sluice.step)
+returns bigint
+language plpgsql volatile
+set timezone = 'UTC'
+set intervalstyle = 'postgres'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set jit = off
+set work_mem = '64MB'
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_rows bigint;
+begin
+    -- without date_order 01/02/2024 has no meaning and is refused
+    perform set_config('datestyle', 'ISO, ' || upper(coalesce(p_job.options ->> 'date_order', 'ymd')), true);
+    v_rows := sluice.cast_range(
+        p_job, format('(%s,0)', p_step.lo)::tid, format('(%s,0)', p_step.hi)::tid, 0, 9223372036854775807
+    );
+    update sluice.step as s
+    set state = 'done', rows = v_rows, finished_at = clock_timestamp()
+    where s.step_id = p_step.step_id;
+    return v_rows;
+end;
+$$;
+comment on function sluice.cast_step(sluice.job, sluice.step) is
+'A step of the cast: a range of blocks of the stage, with the settings that texts are read by pinned.';

@@ -1,0 +1,155 @@
+create or replace function sluice.cast_again(p_job_id uuid)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- what is merged stays final: its records are taken out of the stage's count by
+    -- their done steps, and the match will find them unchanged
+    update sluice.step as s
+    set state = 'todo', rows = null, attempts = s.attempts + 1
+    where s.job_id = p_job_id and s.kind = 'cast';
+    delete from sluice.step as s
+    where s.job_id = p_job_id and (s.kind in ('match', 'finish') or s.kind = 'merge' and s.state = 'todo');
+    delete from sluice.reject as r
+    where r.job_id = p_job_id and not r.errors @> '[{"code": "write"}]';
+    perform sluice.drop_tables(p_job_id, p_stage => false);
+    perform sluice.create_tables(j) from sluice.job as j where j.job_id = p_job_id;
+    update sluice.job as j
+    set phase = 'cast', rejected = (select count(*) from sluice.reject as r where r.job_id = p_job_id),
+        dropped = 0, unchanged = 0, done = 0
+    where j.job_id = p_job_id;
+end;
+$$;
+comment on function sluice.cast_again(uuid) is
+'Sends a job back to the cast because its plan was lost in a crash of Postgres. What is merged stays.';
+
+create or replace function sluice.fail_job(p_job_id uuid, p_title text, p_detail text)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_done record;
+begin
+    select coalesce(sum(s.inserted), 0) as inserted, coalesce(sum(s.updated), 0) as updated into v_done
+    from sluice.step as s
+    where s.job_id = p_job_id and s.kind = 'merge' and s.state = 'done';
+    update sluice.job as j
+    set
+        state = 'failed',
+        phase = null,
+        inserted = v_done.inserted,
+        updated = v_done.updated,
+        unchanged = 0,
+        dropped = 0,
+        unprocessed = j.received - j.rejected - v_done.inserted - v_done.updated,
+        completed_at = clock_timestamp(),
+        error = jsonb_build_object(
+            'type', 'about:blank', 'title', p_title, 'status', 422, 'detail', p_detail, 'error', p_detail
+        )
+    where j.job_id = p_job_id;
+    update sluice.job as j set swept = sluice.drop_tables(p_job_id) where j.job_id = p_job_id;
+end;
+$$;
+comment on function sluice.fail_job(uuid, text, text) is
+'Ends a job as failed: what is merged is counted, the rest is unprocessed.';
+
+create or replace function sluice.move_sequences(p_spec jsonb)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_field record;
+begin
+    for v_field in
+        select f ->> 'ident' as ident,
+            pg_get_serial_sequence(p_spec ->> 'table', f ->> 'name') as sequence
+        from jsonb_array_elements(p_spec -> 'fields') as f
+        where (f ->> 'given')::boolean and (f ->> 'writable')::boolean
+            and pg_get_serial_sequence(p_spec ->> 'table', f ->> 'name') is not null
+    loop
+        execute format($sql$
+            select setval(%L, m.max)
+            from (select max(t.%s)::bigint as max from %s as t) as m,
+                (select s.last_value, s.is_called from %s as s) as s
+            where m.max > s.last_value or (m.max = s.last_value and not s.is_called)
+        $sql$, v_field.sequence, v_field.ident, p_spec ->> 'table', v_field.sequence);
+    end loop;
+end;
+$$;
+comment on function sluice.move_sequences(jsonb) is
+'Moves the sequences of written columns past their maximum, so that the next own number is free.';
+
+create or replace function sluice.finish_job(p_job_id uuid)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job sluice.job;
+    v_done record;
+    v_sample jsonb;
+    v_dry boolean;
+begin
+    select j.* into v_job from sluice.job as j where j.job_id = p_job_id;
+    v_dry := v_job.options ->> 'dry_run' in ('true', 'write');
+    select coalesce(sum(s.inserted), 0) as inserted, coalesce(sum(s.updated), 0) as updated into v_done
+    from sluice.step as s
+    where s.job_id = p_job_id and s.kind = 'merge' and s.state = 'done';
+    if v_job.options ->> 'dry_run' = 'true' then
+        select (v_job.metrics ->> 'to_insert')::bigint as inserted,
+            (v_job.metrics ->> 'to_update')::bigint as updated
+        into v_done;
+    end if;
+    if v_dry and v_job.statements ? 'sample' then
+        execute v_job.statements ->> 'sample' into v_sample;
+    end if;
+    if not v_dry then
+        perform sluice.move_sequences(v_job.spec);
+        if (v_job.options ->> 'results')::boolean then
+            perform sluice.keep_results(v_job);
+        end if;
+    end if;
+    update sluice.job as j
+    set
+        state = 'completed',
+        phase = null,
+        outcome = case when j.rejected = 0 then 'clean' else 'partial' end,
+        inserted = v_done.inserted,
+        updated = v_done.updated,
+        unchanged = j.received - j.rejected - j.dropped - v_done.inserted - v_done.updated,
+        done = j.received,
+        sample = v_sample,
+        metrics = j.metrics - '{to_insert,to_update}'::text[],
+        completed_at = clock_timestamp()
+    where j.job_id = p_job_id;
+    update sluice.job as j set swept = sluice.drop_tables(p_job_id) where j.job_id = p_job_id;
+end;
+$$;
+comment on function sluice.finish_job(uuid) is
+'Ends a job as completed: counts, sequences, the sample of a dry run; its tables are dropped, or left to
+ the sweeper when somebody holds them.';
+
+create or replace function sluice.keep_results(p_job sluice.job)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    execute format($sql$
+        insert into sluice.result (job_id, n, action, key)
+        select $1, w._n,
+            case w._action when 'i' then 'inserted' when '=' then 'unchanged' else 'updated' end,
+            %s
+        from %s as w
+        where w._action is not null and not exists (select from %s as e where e._n = w._n)
+        on conflict do nothing
+    $sql$, coalesce((
+        select 'jsonb_build_object(' || string_agg(format('%L, w.%I', i, i), ', ') || ')'
+        from jsonb_array_elements_text(p_job.spec -> 'identity') as i
+    ), 'null'), p_job.spec ->> 'work', p_job.spec ->> 'extra') using p_job.job_id;
+end;
+$$;
+comment on function sluice.keep_results(sluice.job) is 'Keeps what became of each good record, for results=true.';

@@ -1,0 +1,291 @@
+create or replace function sluice.write_range(
+    p_job sluice.job, p_from bigint, p_to bigint, out o_inserted bigint, out o_updated bigint,
+    out o_children jsonb
+)
+returns record
+language plpgsql volatile
+set timezone = 'UTC'
+set jit = off
+set work_mem = '64MB'
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_inserts bigint;
+    v_updates bigint;
+    v_lists bigint;
+    v_list jsonb;
+    v_counts jsonb;
+begin
+    o_inserted := 0;
+    o_updated := 0;
+    o_children := '{}';
+    execute format($sql$
+        select count(*) filter (where w._action = 'i'), count(*) filter (where w._action = 'u'),
+            count(*) filter (where w._action = 'c')
+        from %s as w
+        where w._n >= $1 and w._n < $2 and w._action in ('i', 'u', 'c')
+            and not exists (select from %s as e where e._n = w._n)
+    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
+    into v_inserts, v_updates, v_lists using p_from, p_to;
+
+    -- the table's own code (triggers, defaults) runs under its own path
+    perform set_config('search_path', p_job.spec ->> 'search_path', true);
+    if v_inserts > 0 then
+        execute p_job.statements ->> 'insert' using p_from, p_to;
+        get diagnostics o_inserted = row_count;
+    end if;
+    if v_updates > 0 then
+        execute p_job.statements ->> 'update' using p_from, p_to;
+        get diagnostics o_updated = row_count;
+    end if;
+    for v_list in
+        select l from pg_catalog.jsonb_array_elements(coalesce(p_job.statements -> 'children', '[]')) as l
+    loop
+        v_counts := sluice.write_list(v_list, p_from, p_to);
+        o_children := o_children || pg_catalog.jsonb_build_object(v_list ->> 'name', v_counts);
+    end loop;
+    -- what is deferred is judged here, where the guilty record can still be found
+    set constraints all immediate;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    if o_inserted <> v_inserts or o_updated <> v_updates then
+        raise exception '%', case
+            when o_inserted < v_inserts then 'a trigger or rule of the table kept the row from being written'
+            else 'the row was changed or deleted by another writer after it was matched; send it again'
+        end using errcode = '40002';
+    end if;
+    o_updated := o_updated + v_lists;
+end;
+$$;
+comment on function sluice.write_range(sluice.job, bigint, bigint) is
+'Carries out the plan for some record numbers; fails as a whole when any row cannot be written.';
+
+create or replace function sluice.isolate_range(
+    p_job sluice.job, p_from bigint, p_to bigint,
+    inout x_inserted bigint, inout x_updated bigint, inout x_rejects jsonb, inout x_children jsonb
+)
+returns record
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_done record;
+    v_ns bigint[];
+    v_middle bigint;
+    v_code text;
+    v_message text;
+    v_constraint text;
+    v_column text;
+begin
+    begin
+        v_done := sluice.write_range(p_job, p_from, p_to);
+        x_inserted := x_inserted + v_done.o_inserted;
+        x_updated := x_updated + v_done.o_updated;
+        x_children := sluice.add_counts(x_children, v_done.o_children);
+        return;
+    exception when others then
+        get stacked diagnostics v_code = returned_sqlstate, v_message = message_text,
+            v_constraint = constraint_name, v_column = column_name;
+        if v_code <> '40002' and sluice.fault_class(v_code) <> 'record' then
+            raise;
+        end if;
+    end;
+    execute format($sql$
+        select array_agg(w._n order by w._n)
+        from %s as w
+        where w._n >= $1 and w._n < $2 and w._action in ('i', 'u', 'c')
+            and not exists (select from %s as e where e._n = w._n)
+    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
+    into v_ns using p_from, p_to;
+    if cardinality(v_ns) = 1 then
+        x_rejects := x_rejects || jsonb_build_object('n', v_ns[1], 'error', sluice.record_error(
+            'write', nullif(v_column, ''), nullif(v_constraint, ''), v_message, null, v_code
+        ));
+        return;
+    end if;
+    v_middle := v_ns[cardinality(v_ns) / 2 + 1];
+    select i.x_inserted, i.x_updated, i.x_rejects, i.x_children
+    into x_inserted, x_updated, x_rejects, x_children
+    from sluice.isolate_range(p_job, p_from, v_middle, x_inserted, x_updated, x_rejects, x_children) as i;
+    select i.x_inserted, i.x_updated, i.x_rejects, i.x_children
+    into x_inserted, x_updated, x_rejects, x_children
+    from sluice.isolate_range(p_job, v_middle, p_to, x_inserted, x_updated, x_rejects, x_children) as i;
+end;
+$$;
+comment on function sluice.isolate_range(sluice.job, bigint, bigint, bigint, bigint, jsonb, jsonb) is
+'Writes a range, and halves it where it fails until the guilty records are alone; they come back in x_rejects.';
+
+create or replace function sluice.add_counts(p_one jsonb, p_other jsonb)
+returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select coalesce(jsonb_object_agg(k.name, (
+    select jsonb_object_agg(c.key, c.total)
+    from (
+        select e.key, sum(e.value::bigint) as total
+        from (
+            select a.key, a.value from jsonb_each_text(p_one -> k.name) as a
+            union all
+            select b.key, b.value from jsonb_each_text(p_other -> k.name) as b
+        ) as e
+        group by e.key
+    ) as c
+)), '{}')
+from (
+    select jsonb_object_keys(p_one) as name
+    union
+    select jsonb_object_keys(p_other)
+) as k;
+end;
+comment on function sluice.add_counts(jsonb, jsonb) is 'Adds counts of child rows: {"addresses": {"inserted": 2}}.';
+
+create or replace function sluice.reject_writes(p_job sluice.job, p_rejects jsonb)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_rejects = '[]' then
+        return;
+    end if;
+    execute format(
+        'insert into %s (_n, _dropped, _error)'
+        ' select (r ->> ''n'')::bigint, false, r -> ''error'' from jsonb_array_elements($1) as r',
+        p_job.spec ->> 'extra'
+    ) using p_rejects;
+    create temporary table pgsluice_rejects on commit drop as
+    select (r ->> 'n')::bigint as _n, jsonb_build_array(r -> 'error') as errors
+    from jsonb_array_elements(p_rejects) as r;
+    perform sluice.store_rejects(p_job, jsonb_array_length(p_rejects));
+    drop table pg_temp.pgsluice_rejects;
+    update sluice.job as j
+    set rejected = j.rejected + jsonb_array_length(p_rejects)
+    where j.job_id = p_job.job_id;
+end;
+$$;
+comment on function sluice.reject_writes(sluice.job, jsonb) is
+'Makes rejects of the records that could not be written.';
+
+create or replace function sluice.merge_step(p_job sluice.job, p_step sluice.step)
+returns bigint
+language plpgsql volatile
+set lock_timeout = '2s'
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_rows bigint;
+    v_done record;
+    v_isolated record;
+    v_code text;
+    v_alone constant boolean := (p_job.options ->> 'atomic')::boolean is true
+        or p_job.options ->> 'dry_run' = 'write';
+begin
+    execute format($sql$
+        select count(*) from %s as w
+        where w._n >= $1 and w._n < $2 and w._action in ('i', 'u', 'c')
+            and not exists (select from %s as e where e._n = w._n)
+    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
+    into v_rows using p_step.lo, p_step.hi;
+    -- the plan is unlogged: after a crash of Postgres it is empty, not absent
+    if v_rows <> p_step.rows then
+        perform sluice.cast_again(p_job.job_id);
+        return 0;
+    end if;
+
+    begin
+        v_done := sluice.write_range(p_job, p_step.lo, p_step.hi);
+        select v_done.o_inserted as x_inserted, v_done.o_updated as x_updated, '[]'::jsonb as x_rejects,
+            v_done.o_children as x_children
+        into v_isolated;
+        if p_job.options ->> 'dry_run' = 'write' then
+            raise exception 'rolled back' using errcode = 'IO200';
+        end if;
+    exception
+        when sqlstate 'IO200' then null;
+        when others then
+            v_code := sqlstate;
+            if v_code <> '40002' and sluice.fault_class(v_code) <> 'record' then
+                raise;
+            end if;
+            -- subtransactions in thousands overflow the whole server's cache of them:
+            -- big steps become smaller steps first, each a transaction of its own
+            if v_rows > 500 and not v_alone and not (p_job.spec ->> 'self')::boolean then
+                perform sluice.split_step(p_job, p_step);
+                return 0;
+            end if;
+            v_isolated := sluice.isolate_step(p_job, p_step, v_alone);
+    end;
+
+    perform sluice.reject_writes(p_job, v_isolated.x_rejects);
+    update sluice.step as s
+    set
+        state = 'done', rows = v_rows, inserted = v_isolated.x_inserted, updated = v_isolated.x_updated,
+        rejected = jsonb_array_length(v_isolated.x_rejects), finished_at = clock_timestamp()
+    where s.step_id = p_step.step_id;
+    if v_isolated.x_children <> '{}' then
+        update sluice.job as j
+        set metrics = j.metrics || jsonb_build_object(
+            'children', sluice.add_counts(coalesce(j.metrics -> 'children', '{}'), v_isolated.x_children)
+        )
+        where j.job_id = p_job.job_id;
+    end if;
+    return v_rows;
+end;
+$$;
+comment on function sluice.merge_step(sluice.job, sluice.step) is
+'A step of the merge: a range of record numbers into the target, in one transaction with its own record.';
+
+create or replace function sluice.isolate_step(p_job sluice.job, p_step sluice.step, p_alone boolean)
+returns record
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_result record;
+begin
+    begin
+        if (p_job.spec ->> 'self')::boolean then
+            v_result := sluice.isolate_levels(p_job, p_step.lo, p_step.hi);
+        else
+            v_result := sluice.isolate_range(p_job, p_step.lo, p_step.hi, 0, 0, '[]', '{}');
+        end if;
+        if p_alone and (p_job.options ->> 'dry_run' = 'write' or v_result.x_rejects <> '[]') then
+            raise exception 'rolled back' using errcode = 'IO200';
+        end if;
+    exception when sqlstate 'IO200' then
+        -- all or nothing: what went well is undone, what did not is known
+        if (p_job.options ->> 'atomic')::boolean and v_result.x_rejects <> '[]' then
+            v_result.x_inserted := 0;
+            v_result.x_updated := 0;
+        end if;
+    end;
+    return v_result;
+end;
+$$;
+comment on function sluice.isolate_step(sluice.job, sluice.step, boolean) is
+'Finds the guilty records of a range that failed; p_alone (atomic, dry run): writes nothing for good.';
+
+create or replace function sluice.split_step(p_job sluice.job, p_step sluice.step)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    execute format($sql$
+        insert into sluice.step (job_id, kind, lo, hi, rows)
+        select $1, 'merge', min(r._n), max(r._n) + 1, count(*)
+        from (
+            select w._n, (row_number() over (order by w._n) - 1) / greatest(500, $4 / 16) as part
+            from %s as w
+            where w._n >= $2 and w._n < $3 and w._action in ('i', 'u', 'c')
+                and not exists (select from %s as e where e._n = w._n)
+        ) as r
+        group by r.part
+        order by r.part
+    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
+    using p_job.job_id, p_step.lo, p_step.hi, p_step.rows;
+    delete from sluice.step as s where s.step_id = p_step.step_id;
+end;
+$$;
+comment on function sluice.split_step(sluice.job, sluice.step) is
+'Replaces a step that failed by up to sixteen smaller ones, not below 500 records.';

@@ -116,6 +116,13 @@ class _Exchange:
         if self._left:
             line["client_left"] = True
         if self.broken is not None:
-            line["broken"] = str(self.broken.__cause__ or self.broken)
+            line["broken"] = str(_root(self.broken))
         level = logging.ERROR if self.broken else logging.INFO
         log.log(level, "%s %s", line["method"], line["path"], extra={"fields": line})
+
+
+def _root(exc: BaseException) -> BaseException:
+    """What started it, inside the groups and causes that frameworks wrap around it."""
+    while inner := exc.exceptions[0] if isinstance(exc, BaseExceptionGroup) else exc.__cause__:
+        exc = inner
+    return exc

@@ -256,6 +256,25 @@ def test_a_schema_that_is_not_installed_ends_serve_with_code_3(
     assert "run `pgsluice migrate`" in capsys.readouterr().err
 
 
+def test_a_taken_port_is_told_before_anything_starts(
+    data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--port", port, "--data-dir", str(data_dir)]) == 1
+    assert f"cannot listen on 127.0.0.1 port {port}" in capsys.readouterr().err
+    assert not data_dir.exists()
+
+
+def test_a_worker_alone_wants_a_running_server(
+    data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    assert main(["worker", "--data-dir", str(data_dir)]) == 1
+    assert "no server runs on" in capsys.readouterr().err
+
+
 def test_an_open_host_without_keys_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--host", "0.0.0.0"]) == 2
     assert "SLUICE_ANONYMOUS=import,export" in capsys.readouterr().err

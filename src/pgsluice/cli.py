@@ -21,7 +21,7 @@ import msgspec
 from . import __version__, embedded, logs
 from .binaries import EmbeddedError, find
 from .migrate import MigrationError, migrate, pending_at
-from .server import ListenError, check_host, run
+from .server import ListenError, check_host, claim, run
 from .settings import Settings, SettingsError, load
 
 log = logging.getLogger("pgsluice.cli")
@@ -62,9 +62,9 @@ def _fail(exc: Exception, code: int) -> int:
 def serve(settings: Settings, given: argparse.Namespace) -> int:
     """API and, unless --no-worker, worker; until SIGTERM or SIGINT."""
     check_host(settings)
-    with _database(settings) as dsn:
+    with claim(settings) as claimed, _database(settings) as dsn:
         _install(settings, dsn, wanted=given.migrate)
-        return run(msgspec.structs.replace(settings, database_url=dsn))
+        return run(msgspec.structs.replace(settings, database_url=dsn), claimed)
 
 
 def worker(settings: Settings, _given: argparse.Namespace) -> int:

@@ -37,35 +37,40 @@ def check_host(settings: Settings) -> None:
     log.warning("anyone who reaches %s may %s", settings.host, settings.anonymous)
 
 
-def run(settings: Settings) -> int:
+def claim(settings: Settings) -> socket.socket:
+    """A socket bound to the address of the settings; it listens once the service runs."""
+    host, port = settings.host, settings.port
+    claimed = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    claimed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        claimed.bind((host, port))
+    except (OSError, UnicodeError) as exc:
+        claimed.close()
+        why = getattr(exc, "strerror", None) or exc
+        raise ListenError(
+            f"cannot listen on {host} port {port}: {why}; see --host and --port"
+        ) from exc
+    return claimed
+
+
+def run(settings: Settings, claimed: socket.socket) -> int:
     """Serve until SIGTERM or SIGINT, which let running requests end for ten seconds."""
     from .app import create_app  # Litestar takes half a second to import: only where it is needed
 
-    with _listen(settings.host, settings.port) as listener:
-        config = uvicorn.Config(
-            create_app(settings),
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=10,
-        )
-        server = _Server(config)
-        server.run(sockets=[listener])
+    config = uvicorn.Config(
+        create_app(settings),
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=10,
+    )
+    server = _Server(config)
+    server.run(sockets=[claimed])
     if not server.started:
         raise ListenError("the service could not start; the log above says why")
     return 0
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, UnicodeError) as exc:
-        raise ListenError(
-            f"cannot listen on {host} port {port}: {exc}; see --host and --port"
-        ) from exc
 
 
 def _is_loopback(host: str) -> bool:

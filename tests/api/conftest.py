@@ -28,13 +28,16 @@ def database(service: Any) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def stages(database: psycopg.Connection) -> Callable[[], int]:
-    """Counts the stages that are there."""
+def uploads(database: psycopg.Connection) -> Callable[[], int]:
+    """Counts what uploads under way have made: jobs still receiving, and stages of no job."""
 
     def count() -> int:
         found = database.execute(
-            "select count(*) from pg_class "
-            "where relnamespace = 'sluice_stage'::regnamespace and relkind = 'r'"
+            "select (select count(*) from sluice.job where state = 'receiving') + ("
+            "  select count(*) from pg_class as c"
+            "  where c.relnamespace = 'sluice_stage'::regnamespace and c.relkind = 'r'"
+            "    and not exists (select from sluice.job as j"
+            "      where c.relname like '%' || replace(j.job_id::text, '-', '') || '%'))"
         ).fetchone()
         assert found
         return int(found[0])

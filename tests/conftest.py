@@ -137,6 +137,15 @@ def databases(pg_template: NoopExecutor) -> Iterator[Databases]:
         yield Databases(dsn, conn, pg_template.template_dbname)
 
 
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the environment nor a `.env` of whoever runs the tests is seen."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(("SLUICE_", "DATABASE_URL", "PG_BIN")):
+            monkeypatch.delenv(name)
+
+
 _numbers = count(1)
 
 

@@ -18,6 +18,7 @@ from pgsluice.cli import main
 
 from .conftest import FAST, address, serve, stop
 
+pytestmark = pytest.mark.usefixtures("no_settings")
 ROOT = os.geteuid() == 0
 
 
@@ -234,9 +235,8 @@ def test_serve_killed_hard_is_followed_by_one_that_adopts_its_server(data_dir: P
 
 
 def test_migrate_and_psql_work_without_a_service(
-    data_dir: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
     assert main(["migrate", "--data-dir", str(data_dir)]) == 0
     assert "applied 0001_sluice" in capfd.readouterr().out
     assert main(["migrate", "--data-dir", str(data_dir)]) == 0
@@ -257,9 +257,8 @@ def test_a_schema_that_is_not_installed_ends_serve_with_code_3(
 
 
 def test_a_taken_port_is_told_before_anything_starts(
-    data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert main(["serve", "--port", port, "--data-dir", str(data_dir)]) == 1
@@ -268,9 +267,8 @@ def test_a_taken_port_is_told_before_anything_starts(
 
 
 def test_a_worker_alone_wants_a_running_server(
-    data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
     assert main(["worker", "--data-dir", str(data_dir)]) == 1
     assert "no server runs on" in capsys.readouterr().err
 

@@ -7,6 +7,7 @@ import pytest
 from pgsluice.cli import main
 from pgsluice.settings import SettingsError, clean_url, describe, load, read_env_file
 
+pytestmark = pytest.mark.usefixtures("no_settings")
 NO_FILE = Path("no such file")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import select
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
@@ -173,8 +174,10 @@ async def _pump(
     try:
         async with pool.connection() as conn, conn.transaction():
             out = await start(conn)
-            async for data in copy_out(conn, out.copy, target, out.prefix.encode()):
-                await queue.put(data)
+            # Left open, the COPY would be read to its end by the rollback.
+            async with aclosing(copy_out(conn, out.copy, target, out.prefix.encode())) as blocks:
+                async for data in blocks:
+                    await queue.put(data)
         if out.suffix:
             await queue.put(out.suffix.encode())
         await queue.put(None)

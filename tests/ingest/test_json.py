@@ -190,8 +190,11 @@ def test_an_element_deep_but_allowed_is_kept(stage: Stage) -> None:
     assert stage.lines(JsonReader(), b"[" + deep + b"]")[0].cells == [deep.decode()]
 
 
-def test_an_element_longer_than_the_limit_is_set_apart(stage: Stage) -> None:
-    long = b'{"a": "' + b"x" * 3_000_000 + b'"}'
+@pytest.mark.parametrize("around", [(b'{"a": "', b'"}'), (b'"', b'"'), (b'["\\"', b'"]')])
+def test_an_element_longer_than_the_limit_is_set_apart(
+    stage: Stage, around: tuple[bytes, bytes]
+) -> None:
+    long = around[0] + b"x" * 3_000_000 + around[1]
     data = b'[{"a": 1}, ' + long + b', {"a": 2}]'
     found = stage.lines(JsonReader(2_000_000), data, [50_000])
     assert [r.cells[0] for r in found] == ['{"a": 1}', None, '{"a": 2}']

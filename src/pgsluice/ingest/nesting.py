@@ -10,7 +10,7 @@ _IN_STRING = re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL)
 
 
 class Nesting:
-    """Follows the brackets of one array or object over any number of texts.
+    """Follows one array, object or string over any number of texts.
 
     Its text is kept up to `limit`; of a longer one only the first 1 MB.
     """
@@ -58,6 +58,8 @@ class Nesting:
                 pos = end + 1
                 self._escaped = text[end:pos] == "\\"
                 self._in_string = pos > len(text) or self._escaped
+                if not self._depth and not self._in_string:
+                    return pos
                 continue
             mark = _MARK.search(text, pos)
             if not mark:

@@ -37,8 +37,8 @@ begin;
 \ir ../sql/core/stage.sql
 \ir ../sql/core/children_spec.sql
 \ir ../sql/core/import_spec.sql
-\ir ../sql/core/sql_elements.sql
 \ir ../sql/core/sql_cast.sql
+\ir ../sql/core/sql_lists.sql
 \ir ../sql/core/sql_match.sql
 \ir ../sql/core/sql_merge.sql
 \ir ../sql/core/queue.sql

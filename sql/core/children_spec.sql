@@ -1,5 +1,5 @@
 create or replace function sluice.spec_children(
-    p_spec jsonb, p_columns jsonb, p_shape text, p_id text
+    p_spec jsonb, p_columns jsonb, p_shape text, p_id text, p_names jsonb, p_options jsonb
 )
 returns jsonb
 language plpgsql stable
@@ -32,7 +32,10 @@ begin
             'source', 'child',
             'plan', format('sluice_stage.c%s_%s', v_place, p_id),
             'work', format('sluice_stage.d%s_%s', v_place, p_id),
-            'options', '{}'::jsonb,
+            'options', jsonb_strip_nulls(jsonb_build_object('unknown_fields', p_options -> 'unknown_fields')),
+            'stage', 'sluice_stage.s_' || p_id,
+            'parent_names', p_names,
+            'parent_folded', sluice.folded_names(p_names),
             'names', v_names,
             'folded', sluice.folded_names(v_names),
             'fields', v_fields,
@@ -44,5 +47,5 @@ begin
     return v_children;
 end;
 $$;
-comment on function sluice.spec_children(jsonb, jsonb, text, text) is
+comment on function sluice.spec_children(jsonb, jsonb, text, text, jsonb, jsonb) is
 'The child resources whose lists the file may hold, each a spec of its own (source child).';

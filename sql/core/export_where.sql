@@ -25,7 +25,7 @@ begin
             p_spec, coalesce((regexp_match(p_name, '^(.*)\[[^][]*\]$'))[1], p_name), 'the filters'
         );
     end if;
-    if v_operator <> all ('{eq,ne,gt,gte,lt,lte,in,null}') then
+    if v_operator <> all ('{eq,ne,gt,gte,lt,lte,in,"null"}') then
         raise exception 'filter % has an unknown operator', quote_literal(left(p_name, 200)) using
             errcode = 'IO400',
             hint = 'operators are [ne] [gt] [gte] [lt] [lte] [in] [null]; none means equal';
@@ -56,7 +56,10 @@ begin
     from unnest(v_values) as v;
     return concat_ws(
         ' or ',
-        coalesce(format('t.%s %s any (array[%s])', p_field ->> 'ident', v_equal, v_list), 'false'),
+        case
+            when v_list is null then 'false'
+            else format('t.%s %s any (array[%s])', p_field ->> 'ident', v_equal, v_list)
+        end,
         case when jsonb_typeof(p_value) = 'array' and p_value @> '[null]'
             then format('t.%s is null', p_field ->> 'ident') end
     );
@@ -149,14 +152,16 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_item text;
+    v_name text;
     v_field jsonb;
     v_terms text[] := '{}';
     v_done jsonb := '[]';
 begin
     foreach v_item in array coalesce(p_ordering, '{}') loop
-        v_field := sluice.find_field(p_spec, ltrim(btrim(v_item), '-'));
+        v_name := regexp_replace(btrim(v_item), '^-', '');
+        v_field := sluice.find_field(p_spec, v_name);
         if v_field is null then
-            perform sluice.unknown_field(p_spec, v_item, 'the order');
+            perform sluice.unknown_field(p_spec, v_name, 'the order');
         elsif sluice.type_operator(to_regtype(v_field ->> 'base_type'), 1) is null then
             raise exception 'field % is of type %, which has no order',
                 v_field ->> 'name', v_field ->> 'type' using

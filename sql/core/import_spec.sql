@@ -306,7 +306,7 @@ begin
             select from jsonb_array_elements(v_spec -> 'references') as r (item)
             where (r.item ->> 'is_self')::boolean
         ),
-        'children', sluice.spec_children(v_spec, v_columns, p_shape, v_id)
+        'children', sluice.spec_children(v_spec, v_columns, p_shape, v_id, v_names, p_options)
     );
 end;
 $$;

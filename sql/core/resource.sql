@@ -86,6 +86,13 @@ begin
             hint = 'register the parent first, and name the foreign key''s column as parent_field';
     end if;
 
+    if parent is not null and not exists (
+        select from pg_index as i where i.indrelid = target and i.indisprimary
+    ) then
+        raise exception '% has no primary key, which rows of a list need', target::text using
+            errcode = 'IO400', hint = 'give the table a primary key';
+    end if;
+
     insert into sluice.resource as r (
         name, target, aliases, created_field, updated_field, prejudge, search_path,
         parent, parent_field, position_field

@@ -216,7 +216,14 @@ faults as (
     ) as s
     where s.all_given and not (r ->> 'is_self')::boolean
     union all
-    select 5, 0, 'p._unknown is not null', $$(
+    select 5, (c ->> 'place')::integer, format('p._list_%1$s and not p._is_list_%1$s', c ->> 'place'), format(
+        'sluice.record_error(''type'', %L, null, ''expected a JSON array of objects'', null)', c ->> 'name'
+    )
+    from jsonb_array_elements(
+        case when p_spec ->> 'source' = 'child' then '[]' else p_spec -> 'children' end
+    ) as c
+    union all
+    select 6, 0, 'p._unknown is not null', $$(
             select sluice.record_error(
                 'unknown_field', u, null, 'is no field of $$ || (p_spec ->> 'resource') || $$', null
             )
@@ -411,7 +418,10 @@ with typed as (
                 then format('        s._cell_list_%1$s is not null as _list_%1$s', c ->> 'place')
             else format('        coalesce(s._doc -> %1$L <> ''null'', false) as _list_%2$s',
                 c ->> 'name', c ->> 'place')
-        end
+        end || format(e',\n        coalesce(%s, false) as _is_list_%s', case
+            when p_spec ->> 'source' = 'csv' then format('s._cell_list_%1$s is json array', c ->> 'place')
+            else format('jsonb_typeof(s._doc -> %L) = ''array''', c ->> 'name')
+        end, c ->> 'place')
         from jsonb_array_elements(
             case when p_spec ->> 'source' = 'child' then '[]' else p_spec -> 'children' end
         ) as c

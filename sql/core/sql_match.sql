@@ -77,8 +77,12 @@ select concat_ws(e'\n',
         )
         else 'true, null' end,
     'from (',
-    format('    select %s, %s(p._n) filter (where p._errors is null) as other', p.named,
-        case when m.name = 'last' then 'max' else 'min' end),
+    format('    select %s, %s(p._n) filter (where p._errors is null%s) as other', p.named,
+        case when m.name = 'last' then 'max' else 'min' end,
+        case when p_spec -> 'children' <> '[]'
+            -- errors of a list are errors of its record
+            then format(' and not exists (select from %s as e where e._n = p._n)', p_spec ->> 'extra')
+            else '' end),
     format('    from %s as p', p_spec ->> 'plan'),
     '    where ' || sluice.sql_takes_part(p_key, 'p'),
     '    group by ' || p.list,
@@ -422,17 +426,15 @@ select concat_ws(e'\n',
     format('insert into %s (_n, _via, _action, _errors%s)', p_spec ->> 'work', coalesce(', ' || i.list, '')),
     'select r._n, r._via, r._action, r._errors' || coalesce(e',\n' || i.values, ''),
     'from (',
-    '    select r._n, r._via, r._errors' || coalesce(', ' || i.passed_on, '') || ',',
+    '    select r._n, r._via, r._errors' || coalesce(', ' || i.passed_on, '') || coalesce((
+        select string_agg(format(', r._list_%s', c ->> 'place'), '')
+        from jsonb_array_elements(p_spec -> 'children') as c
+    ), '') || ',',
     '        case',
     '            when r._bad or r._errors is not null then null',
     '            when r._via is null then ''i''',
     '            when r._changed then ''u''',
-    coalesce((
-        select string_agg(format('            when r._list_%s and exists (%s) then ''c''', c ->> 'place',
-            sluice.sql_list_differs(p_spec, c)), e'\n')
-        from jsonb_array_elements(p_spec -> 'children') as c
-    ), null),
-    '            else ''=''',
+        '            else ''=''',
     '        end as _action',
     '    from (',
     '    select p._n, p._via' || coalesce(', ' || i.passed, '') || coalesce((
@@ -471,11 +473,15 @@ select concat_ws(e'\n',
     ') as r',
     'where r._errors is not null or r._action <> ''='''
         || case when k.matching > 1 then ' or r._via > 1' else '' end
+        || coalesce((
+            select string_agg(format(' or r._list_%s', c ->> 'place'), '')
+            from jsonb_array_elements(p_spec -> 'children') as c
+        ), '')
         || case when (p_spec -> 'options' ->> 'results')::boolean then ' or r._action = ''=''' else '' end
 )
 from identity as i, keys as k, finders as d, conflicts as o, changed as c, faults as f;
 end;
 comment on function sluice.sql_match(jsonb) is
 'The SQL of the match: each record finds its row by the keys in their order, is compared with it image by
- image, and gets an action: i insert, u update, c only its children change, = nothing. Only what has
+ image, and gets an action: i insert, u update, = nothing (c, only its children change, is found afterwards). Only what has
  something to do, or to say, is written to the work table.';

@@ -5,15 +5,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_total bigint;
-    v_lists text;
 begin
-    select string_agg(format(
-        ' union all select c._n, 4, c._i, sluice.list_error(e.error, %L, c._i)'
-        ' from %s as c cross join lateral jsonb_array_elements(c._errors) as e (error)'
-        ' where c._errors is not null', l ->> 'name', l ->> 'plan'
-    ), '') into v_lists
-    from jsonb_array_elements(p_job.spec -> 'children') as l;
-
     execute format($sql$
         create temporary table pgsluice_rejects on commit drop as
         select x._n, jsonb_agg(x.error order by x.part, x.place) as errors
@@ -29,10 +21,9 @@ begin
             from %3$s as w
             cross join lateral jsonb_array_elements(w._errors) with ordinality as e (error, place)
             where w._errors is not null
-            %4$s
         ) as x
         group by x._n
-    $sql$, p_job.spec ->> 'plan', p_job.spec ->> 'extra', p_job.spec ->> 'work', coalesce(v_lists, ''));
+    $sql$, p_job.spec ->> 'plan', p_job.spec ->> 'extra', p_job.spec ->> 'work');
     select count(*) into v_total from pg_temp.pgsluice_rejects;
     perform sluice.store_rejects(p_job, v_total);
     drop table pg_temp.pgsluice_rejects;
@@ -106,12 +97,19 @@ declare
     v_inserts bigint;
     v_updates bigint;
     v_unknown text[];
+    v_lists constant jsonb := coalesce(p_job.statements -> 'children', '[]');
 begin
     perform set_config('datestyle', 'ISO, YMD', true);
     -- a plan without statistics gets bad joins
     execute format('analyze %s', p_job.spec ->> 'plan');
+    for v_list in select l from jsonb_array_elements(v_lists) as l loop
+        execute v_list ->> 'errors';
+    end loop;
     for v_statement in select s from jsonb_array_elements_text(p_job.statements -> 'duplicates') as s loop
         execute v_statement;
+    end loop;
+    for v_list in select l from jsonb_array_elements(v_lists) as l loop
+        execute v_list ->> 'duplicates';
     end loop;
     if p_job.options ->> 'on_duplicate' in ('first', 'last') then
         -- dropped by two keys is dropped once
@@ -119,11 +117,12 @@ begin
             'delete from %1$s as a using %1$s as b where a._n = b._n and a.ctid > b.ctid', p_job.spec ->> 'extra'
         );
     end if;
-    for v_list in select l from jsonb_array_elements(coalesce(p_job.statements -> 'children', '[]')) as l loop
-        perform sluice.match_list(p_job, v_list);
-    end loop;
     execute format('analyze %s', p_job.spec ->> 'extra');
     execute p_job.statements ->> 'match';
+    for v_list in select l from jsonb_array_elements(v_lists) as l loop
+        execute v_list ->> 'match';
+        execute v_list ->> 'faults';
+    end loop;
     for v_statement in
         select s from jsonb_array_elements_text(p_job.statements -> 'fallback_conflicts') as s
     loop
@@ -139,6 +138,10 @@ begin
             v_total := v_total + v_rows;
         end loop;
         exit when v_total = 0;
+    end loop;
+
+    for v_list in select l from jsonb_array_elements(v_lists) as l loop
+        execute v_list ->> 'changes';
     end loop;
 
     v_rejected := sluice.keep_rejects(p_job);

@@ -48,6 +48,7 @@ begin;
 \ir ../sql/core/step_cast.sql
 \ir ../sql/core/step_match.sql
 \ir ../sql/core/step_merge.sql
+\ir ../sql/core/merge_levels.sql
 \ir ../sql/core/step_finish.sql
 \ir ../sql/core/next_step.sql
 \ir ../sql/core/psql.sql
@@ -71,6 +72,9 @@ begin;
 
 -- The resources that ship.
 \ir ../sql/resources/app.sql
+
+-- Who may call what.
+\ir ../sql/grants.sql
 commit;
 
 -- End of the installation: let others in.

@@ -174,7 +174,7 @@ async def _pump(
     try:
         async with pool.connection() as conn, conn.transaction():
             out = await start(conn)
-            # Left open, the COPY would be read to its end by the rollback.
+            # Close it here: the rollback must not meet a COPY that is still under way.
             async with aclosing(copy_out(conn, out.copy, target, out.prefix.encode())) as blocks:
                 async for data in blocks:
                     await queue.put(data)

@@ -8,9 +8,9 @@ from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import AsyncConnectionPool
 
-from .errors import ProblemError, busy, problem_of_sqlstate, unavailable
+from .errors import ProblemError, problem_of_sqlstate, unavailable
 
 __all__ = ["Connection", "Error", "Jsonb", "Pool", "call", "new_pool", "problem_of"]
 
@@ -59,7 +59,17 @@ def new_pool(dsn: str, *, size: int, name: str, **parameters: object) -> Pool:
     """
     given = conninfo_to_dict(dsn).get("options") or ""
     told = " ".join(f"-c sluice.{key}={value}" for key, value in parameters.items())
-    return AsyncConnectionPool(
+
+    async def check(conn: Connection) -> None:
+        try:
+            await AsyncConnectionPool.check_connection(conn)
+        except Error:
+            # After a restart of Postgres all idle connections are dead, and the pool would try
+            # them one by one with growing pauses: have it drop them all.
+            await pool.check()
+            raise
+
+    pool: Pool = AsyncConnectionPool(
         dsn,
         min_size=1,
         max_size=size,
@@ -69,19 +79,18 @@ def new_pool(dsn: str, *, size: int, name: str, **parameters: object) -> Pool:
         max_idle=120,
         reconnect_timeout=5,
         configure=_configure,
-        check=AsyncConnectionPool.check_connection,
+        check=check,
         kwargs={
             "autocommit": True,
             "options": f"{given} {_STARTUP_OPTIONS} {told}".strip(),
             "application_name": name,
         },
     )
+    return pool
 
 
 def problem_of(exc: Exception) -> ProblemError:
     """The refusal that a database error stands for."""
-    if isinstance(exc, PoolTimeout | TooManyRequests):
-        return busy("requests")
     if isinstance(exc, InterfaceError | OperationalError) and exc.sqlstate is None:
         return unavailable()
     if not isinstance(exc, Error) or exc.sqlstate is None:

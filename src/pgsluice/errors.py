@@ -72,7 +72,7 @@ def unavailable() -> ProblemError:
     """The reply while Postgres cannot be reached or has no room."""
     return ProblemError(
         503,
-        "the database is not available right now; try again in a few seconds",
+        "the database is not available or too busy right now; try again in a few seconds",
         {"Retry-After": "5"},
     )
 

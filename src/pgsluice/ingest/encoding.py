@@ -26,11 +26,8 @@ def _keep_invalid(error: UnicodeError) -> tuple[str, int]:
         raise error
     bad = error.object[error.start : error.end]
     kept = "".join(chr(0xDC00 + byte) if byte > 127 else chr(byte) for byte in bad)
-    try:
-        kept.encode("utf-8", "surrogateescape").decode()
-    except UnicodeDecodeError:
-        return kept, error.end
-    return "\udcff" + kept, error.end
+    # Only bytes from 0xC0 could become UTF-8 together with what follows; 0xFF never does.
+    return kept if 0x80 <= max(bad) < 0xC0 else kept + "\udcff", error.end
 
 
 codecs.register_error("pgsluice.keep_invalid", _keep_invalid)

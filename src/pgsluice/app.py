@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from litestar import Litestar, Response, Router
@@ -76,16 +76,18 @@ async def _running(service: Service) -> AsyncIterator[None]:
             await pool.open()
             stack.push_async_callback(pool.close)
         if service.settings.worker:
-            await stack.enter_async_context(working(service.settings))
+            await stack.enter_async_context(working(service.settings, service.moved))
         yield
 
 
 @asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[Worker]:
+async def working(
+    settings: Settings, moved: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[Worker]:
     """A worker with its sessions and its ear at the queue, for as long as the block lasts."""
     url = settings.listen_url or settings.database_url or ""
     async with _pool(settings, settings.import_sessions + 1, "pgsluice worker") as pool:
-        worker = Worker(pool, settings.import_sessions)
+        worker = Worker(pool, settings.import_sessions, moved)
         worker.start()
         listener = asyncio.create_task(tasks.listen(url, worker.wake))
         try:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ import msgspec
 
 from . import __version__, embedded, logs
 from .binaries import EmbeddedError, find
-from .migrate import MigrationError, migrate, pending_at
+from .migrate import MigrationError, migrate, pending_at, scratch_database
 from .server import ListenError, check_host, claim, run
 from .settings import Settings, SettingsError, load
 
@@ -102,6 +103,25 @@ def install(settings: Settings, _given: argparse.Namespace) -> int:
         print(f"applied {name}")
     if not applied:
         print("up to date")
+    return 0
+
+
+def bench(settings: Settings, given: argparse.Namespace) -> int:
+    """Measure against psql, in a database of its own that is dropped afterwards."""
+    from .bench import run as bench_run
+
+    with tempfile.TemporaryDirectory(prefix="pgsluice-bench-") as folder:
+        Path(folder).chmod(0o755)  # as root, the server is somebody else
+        own = msgspec.structs.replace(settings, data_dir=Path(folder) / "data")
+        with _database(own) as server, scratch_database(server) as dsn:
+            migrate(dsn)
+            with bench_run.service(dsn) as (port, pid):
+                bench = bench_run.Bench(dsn, _psql_program(own), port, Path(folder), given.rows)
+                report = bench_run.measure(bench, given.runs, pid)
+    if given.json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        bench_run.show(report)
     return 0
 
 
@@ -201,6 +221,13 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=worker)
     command = commands.add_parser("migrate", parents=[shared], help="install or upgrade the schema")
     command.set_defaults(command=install)
+    command = commands.add_parser(
+        "bench", help="measure against psql, in a database of its own that is dropped afterwards"
+    )
+    command.add_argument("--rows", type=int, default=1_000_000, help="users in the file (1000000)")
+    command.add_argument("--runs", type=int, default=1, help="how often everything is run (1)")
+    command.add_argument("--json", action="store_true", help="print the figures as JSON")
+    command.set_defaults(command=bench)
     told = "open psql on the database; what we do not know goes to psql"
     command = commands.add_parser("psql", parents=[shared], help=told)
     command.set_defaults(command=psql)

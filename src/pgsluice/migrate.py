@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import psycopg
+from psycopg import sql
 
 _LINE = re.compile(
     r"^(?:\\set m (?P<migration>\S+)|\\ir (?P<file>\S+\.sql)|(?P<block>begin|commit);)[ \t]*$",
@@ -162,3 +166,17 @@ def _explain(exc: psycopg.Error) -> str:
     where = "".join(f"{note}: " for note in getattr(exc, "__notes__", ()))
     parts = [exc.diag.message_primary or " ".join(str(exc).split()), exc.diag.message_hint]
     return where + ". ".join(part for part in parts if part)
+
+
+@contextmanager
+def scratch_database(dsn: str) -> Iterator[str]:
+    """The URL of an empty database on the server of `dsn`, dropped when the block ends."""
+    name = f"pgsluice_{uuid4().hex[:12]}"
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        try:
+            yield urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+        finally:
+            conn.execute(
+                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+            )

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from .database import Pool, call, problem_of
+from .database import Connection, Pool, call, problem_of
 
 log = logging.getLogger("pgsluice.worker")
 
@@ -20,8 +20,12 @@ _LONGEST_BACKOFF = 5.0
 class Worker:
     """Concurrent sessions over `sluice.next_step()`; start() and stop() frame their life."""
 
-    def __init__(self, pool: Pool, sessions: int) -> None:
+    def __init__(
+        self, pool: Pool, sessions: int, moved: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`moved` is called with the id of a job after each of its steps."""
         self._pool = pool
+        self._moved = moved
         self._sessions = max(1, sessions)
         self._at_work = 0
         self._news = asyncio.Event()
@@ -56,29 +60,33 @@ class Worker:
             while not self._stopping:
                 # Taken before the look: news that comes while it runs is not lost.
                 news = self._news
-                pause = await self._step(idle=_LOOK_SECONDS if first else None)
-                if not self._stopping and pause != 0:
+                async with self._pool.connection() as conn:
+                    while (pause := await self._step(conn)) == 0 and not self._stopping:
+                        news = self._news
+                if pause is None and first:
+                    pause = _LOOK_SECONDS
+                if not self._stopping:
                     await _rest(news, pause)
 
         await keep_running(loop, "work", lambda: self._stopping)
 
-    async def _step(self, idle: float | None) -> float | None:
+    async def _step(self, conn: Connection) -> float | None:
         """Do one step; return how long to rest before the next, None = until there is news."""
-        async with self._pool.connection() as conn:
-            self._at_work += 1
-            try:
-                reply = await call(conn, "next_step")
-            finally:
-                self._at_work -= 1
+        self._at_work += 1
+        try:
+            reply = await call(conn, "next_step")
+        finally:
+            self._at_work -= 1
         match reply["status"]:
             case "done":
                 self.wake()
+                self._moved(str(reply.get("job_id")))
                 return 0
             case "busy":
                 return _BUSY_SECONDS if self._at_work else _ELSEWHERE_SECONDS
             case "wait":
                 return max(_BUSY_SECONDS, min(float(reply["seconds"]), _LONGEST_WAIT))
-        return idle
+        return None
 
     async def _sweep(self) -> None:
         async def loop() -> None:

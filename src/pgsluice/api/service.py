@@ -1,8 +1,9 @@
 """What every handler works with: settings, pools, and the count of uploads under way."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -27,6 +28,7 @@ class Service:
     uploads: Pool
     downloads: Pool
     uploading: int = 0
+    waiting: dict[str, asyncio.Event] = field(default_factory=dict)
 
     @contextmanager
     def upload_slot(self) -> Iterator[None]:
@@ -38,6 +40,11 @@ class Service:
             yield
         finally:
             self.uploading -= 1
+
+    def moved(self, job_id: str) -> None:
+        """Tell who waits for this job that it has moved; a worker in this process does."""
+        if event := self.waiting.get(job_id):
+            event.set()
 
     async def ask(self, name: str, **args: Any) -> Any:
         """One call of a function in a transaction of its own."""

@@ -1,0 +1,1 @@
+"""`pgsluice bench`: this service against an expert's psql script, as ratios in one run."""

@@ -18,7 +18,7 @@ from typing import Any
 from . import users
 
 SCRIPT = Path(__file__).with_name("script.sql")
-COLUMNS = "id, email, name, role, active, created_at, updated_at"
+COLUMNS = "id, email, name, role, active"
 
 
 @dataclass
@@ -37,9 +37,7 @@ class Bench:
         work(*args)
         self.seconds.setdefault(name, []).append(time.perf_counter() - began)
 
-    def sql(
-        self, text: str, stdin: Path | None = None, *, stdout: Any = subprocess.DEVNULL
-    ) -> None:
+    def sql(self, text: str, stdin: Path = Path(os.devnull)) -> None:
         """psql with one command, or with the script when `text` is a path."""
         source = ["-f", text] if text.endswith(".sql") else ["-c", text]
         command = [self.psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.dsn, *source]

@@ -6,14 +6,13 @@ set synchronous_commit = on;
 begin;
 create temporary table incoming (
     n bigint generated always as identity,
-    id text, email text, name text, role text, active text, created_at text, updated_at text
+    id text, email text, name text, role text, active text
 ) on commit drop;
-\copy incoming (id, email, name, role, active, created_at, updated_at) from pstdin with (format csv, header)
+\copy incoming (id, email, name, role, active) from pstdin with (format csv, header)
 analyze incoming;
-insert into app.users (id, email, name, role, active, created_at, updated_at)
+insert into app.users (id, email, name, role, active)
 select distinct on (i.email)
-    coalesce(i.id::uuid, gen_random_uuid()), i.email, i.name, i.role, i.active::boolean,
-    i.created_at::timestamptz, i.updated_at::timestamptz
+    coalesce(i.id::uuid, gen_random_uuid()), i.email, i.name, i.role, i.active::boolean
 from incoming as i
 where
     app.is_email_v1(i.email)
@@ -21,12 +20,10 @@ where
     and i.role in ('admin', 'manager', 'author', 'editor', 'reader')
     and (i.id is null or pg_input_is_valid(i.id, 'uuid'))
     and pg_input_is_valid(i.active, 'boolean')
-    and pg_input_is_valid(i.created_at, 'timestamptz')
-    and pg_input_is_valid(i.updated_at, 'timestamptz')
 order by i.email asc, i.n asc
 on conflict (email) do update set
     name = excluded.name,
     role = excluded.role,
     active = excluded.active,
-    updated_at = excluded.updated_at;
+    updated_at = now();
 commit;

@@ -3,12 +3,10 @@
 import random
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-HEADER = "id,email,name,role,active,created_at,updated_at\n"
+HEADER = "id,email,name,role,active\n"
 ROLES = ("admin", "author", "editor", "reader")
-START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def write(path: Path, clean: Path, rows: int, seed: int = 1) -> int:
@@ -32,7 +30,6 @@ def _lines(rows: int, rnd: random.Random) -> Iterator[tuple[str, bool]]:
             email, is_good = "not-an-address", False
         elif n % 200 == 199:
             email, is_good = f"user{n - 150}@example.com", False
-        stamp = (START + timedelta(minutes=n % 500_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
         key = uuid.UUID(int=rnd.getrandbits(128), version=4)
         active = "false" if n % 4 == 0 else "true"
-        yield f"{key},{email},User {n},{ROLES[n % 4]},{active},{stamp},{stamp}\n", is_good
+        yield f"{key},{email},User {n},{ROLES[n % 4]},{active}\n", is_good

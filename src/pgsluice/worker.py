@@ -116,8 +116,9 @@ async def keep_running(
             if asyncio.get_running_loop().time() - started > 2 * _LONGEST_BACKOFF:
                 backoff = 0.1
             known = problem_of(exc).status < 500 or problem_of(exc).status == 503
+            reason = str(exc).partition("\n")[0]
             log.warning(
-                "cannot %s (%s); trying again in %.1f s", name, exc, backoff, exc_info=not known
+                "cannot %s (%s); trying again in %.1f s", name, reason, backoff, exc_info=not known
             )
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF)

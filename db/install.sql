@@ -57,6 +57,8 @@ begin;
 -- The read side: exports, jobs, errors, rejects, resources.
 \ir ../sql/core/export_filter.sql
 \ir ../sql/core/export_where.sql
+\ir ../sql/core/export_order.sql
+\ir ../sql/core/export_child.sql
 \ir ../sql/core/export_rows.sql
 \ir ../sql/core/export.sql
 \ir ../sql/core/export_copy.sql

@@ -4,8 +4,10 @@ create or replace function sluice.import_errors(
     job_id uuid, only_field text default null, only_code text default null
 )
 returns table (
-    "row" bigint, line bigint, field text, code text, "constraint" text, message text,
-    value text, sqlstate text
+    -- a keyword, which is no name without its quotes
+    "row" bigint, -- noqa: RF06
+    line bigint, field text, code text, "constraint" text, message text, value text,
+    sqlstate text
 )
 language sql stable
 rows 1000

@@ -25,11 +25,11 @@ comment on function sluice.json_array(text) is
 create or replace function sluice.export_sql(
     resource text,
     format text default 'csv',
-    fields text [] default null,
+    fields text[] default null,
     filters jsonb default '{}',
-    ordering text [] default null,
+    ordering text[] default null,
     "limit" bigint default null,
-    include text [] default null
+    include text[] default null
 )
 returns text
 language plpgsql stable
@@ -47,7 +47,7 @@ begin
     end;
 end;
 $$;
-comment on function sluice.export_sql(text, text, text [], jsonb, text [], bigint, text []) is
+comment on function sluice.export_sql(text, text, text[], jsonb, text[], bigint, text[]) is
 'The query that exports a resource, for copy (…) to. format: csv (a column a field), ndjson, json
  (one column, line). fields: names in order. filters: {"active": true, "role[in]": "admin,editor",
  "created_after": "2024-05-31"}. ordering: {-created_at,name}. include: lists of children.

@@ -7,7 +7,10 @@ return jsonb_build_object(
     'copy', format(
         e'copy (\n%s\n) to stdout with (%s)', p_query,
         -- JSON escapes control bytes, so these two stand in no line and nothing is quoted
-        case p_format when 'csv' then p_csv else 'format csv, quote e''\x01'', delimiter e''\x02''' end
+        case p_format
+            when 'csv' then p_csv
+            else 'format csv, quote e''\x01'', delimiter e''\x02'''
+        end
     ),
     'prefix', '',
     'suffix', '',
@@ -66,7 +69,8 @@ begin
     end loop;
 end;
 $$;
-comment on function sluice.check_export_options(jsonb) is 'IO400 for an unknown option of an export.';
+comment on function sluice.check_export_options(jsonb) is
+'IO400 for an unknown option of an export.';
 
 create or replace function sluice.pin_output(p_search_path text)
 returns void
@@ -87,8 +91,8 @@ comment on function sluice.pin_output(text) is
  them, whatever the session has set. No SET clause of its own, which would undo it.';
 
 create or replace function sluice.export_query(
-    p_resource text, p_format text, p_fields text [], p_filters jsonb, p_ordering text [],
-    p_limit bigint, p_include text [], p_options jsonb
+    p_resource text, p_format text, p_fields text[], p_filters jsonb, p_ordering text[],
+    p_limit bigint, p_include text[], p_options jsonb
 )
 returns jsonb
 language plpgsql stable
@@ -113,17 +117,17 @@ begin
 end;
 $$;
 comment on function sluice.export_query(
-    text, text, text [], jsonb, text [], bigint, text [], jsonb
+    text, text, text[], jsonb, text[], bigint, text[], jsonb
 ) is 'The COPY of an export; see sluice.export_copy, which also pins the settings.';
 
 create or replace function sluice.export_copy(
     resource text,
     format text default 'ndjson',
-    fields text [] default null,
+    fields text[] default null,
     filters jsonb default '{}',
-    ordering text [] default null,
+    ordering text[] default null,
     "limit" bigint default null,
-    include text [] default null,
+    include text[] default null,
     options jsonb default '{}'
 )
 returns jsonb
@@ -135,7 +139,7 @@ select sluice.pin_output(
 select sluice.export_query(resource, format, fields, filters, ordering, "limit", include, options);
 end;
 comment on function sluice.export_copy(
-    text, text, text [], jsonb, text [], bigint, text [], jsonb
+    text, text, text[], jsonb, text[], bigint, text[], jsonb
 ) is
 'The export as a whole COPY: {"copy", "prefix", "suffix", "content_type", "extension"}; pins the
  settings of output to the end of the transaction, so run the COPY in the same one. Parameters as of

@@ -66,7 +66,7 @@ begin
 end;
 $$;
 comment on function sluice.idempotency_claim(text, text) is
-'Claims a key for a request: {"state": "new"}, or "receiving" (another request with it is under way),
+'Claims a key for a request: {"state": "new"}, or "receiving" (another one is under way),
  or "done" with the digest, status and job of the first. A claim without a heartbeat for 60 s is free
  again. scope: API key, method and route.';
 
@@ -126,14 +126,13 @@ create or replace function sluice.idempotency_holds(p_job_id uuid)
 returns boolean
 language sql stable
 begin atomic
-select exists (
-    select from sluice.idempotency as i
-    where
-        i.job_id = p_job_id
-        and i.created_at > clock_timestamp() - coalesce(
-            nullif(current_setting('sluice.idempotency_ttl', true), ''), '24 hours'
-        )::interval
-);
+select count(*) > 0
+from sluice.idempotency as i
+where
+    i.job_id = p_job_id
+    and i.created_at > clock_timestamp() - coalesce(
+        nullif(current_setting('sluice.idempotency_ttl', true), ''), '24 hours'
+    )::interval;
 end;
 comment on function sluice.idempotency_holds(uuid) is
 'Whether a key still needs the row of its job: keys live as long as it, at least

@@ -40,7 +40,8 @@ from (
 ) as d;
 end;
 comment on function sluice.job_percent(sluice.job) is
-'How far a job is: cast is the first 40 percent, match the next 10, merge the rest; 100 once ended.';
+'How far a job is: cast is the first 40 percent, match the next 10, merge the rest;
+ 100 once ended.';
 
 create or replace function sluice.job_metrics(p_job sluice.job)
 returns jsonb

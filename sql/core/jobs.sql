@@ -1,16 +1,16 @@
 -- Lists of jobs: pages for the API, a view for whoever operates them.
 
-create or replace function sluice.new_cursor(p_filter text, p_key text [])
+create or replace function sluice.new_cursor(p_filter text, p_key text[])
 returns text
 language sql immutable
 return translate(
     encode(convert_to(to_jsonb(left(p_filter, 8) || p_key)::text, 'UTF8'), 'base64'), e'+/=\n', '-_'
 );
-comment on function sluice.new_cursor(text, text []) is
+comment on function sluice.new_cursor(text, text[]) is
 'A place in a list as an opaque text; p_filter: digest of what was asked for.';
 
-create or replace function sluice.read_cursor(p_cursor text, p_filter text, p_types text [])
-returns text []
+create or replace function sluice.read_cursor(p_cursor text, p_filter text, p_types text[])
+returns text[]
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -41,7 +41,7 @@ begin
     return v_parts[2:];
 end;
 $$;
-comment on function sluice.read_cursor(text, text, text []) is
+comment on function sluice.read_cursor(text, text, text[]) is
 'The key that a cursor holds; null without one. IO400 when it is not from this very list.';
 
 create or replace function sluice.jobs_json(

@@ -30,7 +30,8 @@ cross join lateral (
         when 'plain' then btrim(translate(p_record, e'\n\r', '  '), e' \t')
         when 'again' then coalesce((
             select '{' || string_agg(
-                to_json(e.key)::text || ':' || translate(e.value::text, e'\n\r', '  '), ',' order by e.place
+                to_json(e.key)::text || ':' || translate(e.value::text, e'\n\r', '  '), ','
+                order by e.place
             ) || '}'
             from json_each(p_record::json) with ordinality as e (key, value, place)
             where e.key not in ('_row', '_errors', '_raw')
@@ -39,8 +40,8 @@ cross join lateral (
 ) as b;
 end;
 comment on function sluice.reject_record(text, boolean, bigint, jsonb) is
-'A rejected JSON record in one line, with "_row" and "_errors" added; what is no JSON object stands as
- a text under "_raw".';
+'A rejected JSON record in one line, with "_row" and "_errors" added; what is no JSON object
+ stands as a text under "_raw".';
 
 create or replace function sluice.rejects_sql(job_id uuid, format text default null)
 returns text
@@ -73,8 +74,8 @@ begin
 end;
 $$;
 comment on function sluice.rejects_sql(uuid, text) is
-'The query for the rejected records of an import in the upload''s own format, columns and order, with
- _row and _errors, which a new upload ignores; malformed records are one text, _raw.
+'The query for the rejected records of an import in the upload''s own format, columns and order,
+ with _row and _errors, which a new upload ignores; malformed records are one text, _raw.
    select sluice.rejects_sql(''…'') as q \gset
    copy (:q) to stdout with (format csv, header) \g rejects.csv
  IO404 unknown job.';
@@ -93,8 +94,8 @@ union all
 values (10002, '_row', 'r.n'), (10003, '_errors', 'r.errors');
 end;
 comment on function sluice.reject_columns(sluice.job) is
-'The columns of the rejects of a CSV upload: its own, then _raw (if a record was malformed), _row and
- _errors. A column without a name is called by its place here.';
+'The columns of the rejects of a CSV upload: its own, then _raw (if a record was malformed), _row
+ and _errors. A column without a name is called by its place here.';
 
 create or replace function sluice.rejects_query(p_job_id uuid)
 returns jsonb
@@ -109,7 +110,8 @@ declare
 begin
     if v_job.format = 'csv' then
         v_options := jsonb_strip_nulls(jsonb_build_object(
-            'delimiter', v_job.options -> 'delimiter', 'null', v_job.options -> 'null', 'header', false
+            'delimiter', v_job.options -> 'delimiter', 'null', v_job.options -> 'null',
+            'header', false
         ));
         -- the header as a row: a name may be empty or longer than SQL takes
         v_query := (
@@ -149,5 +151,5 @@ select sluice.pin_output(null);
 select sluice.rejects_query(job_id);
 end;
 comment on function sluice.rejects_copy(uuid) is
-'The rejects of a job as a whole COPY, in the shape of sluice.export_copy: as the upload was, so that
- it can be mended and posted again. IO404 unknown job.';
+'The rejects of a job as a whole COPY, in the shape of sluice.export_copy: as the upload was, so
+ that it can be mended and posted again. IO404 unknown job.';

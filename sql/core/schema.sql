@@ -59,6 +59,7 @@ from (
             '^\(\(?"?\w+"?\)?(::text)? = ANY \(\(?ARRAY\['
             '(''([^'']|'''')*''::(text|character varying)(, )?)+\]\)?(::text\[\])?\)\)$'
         )
+    order by c.item ->> 'name'
     limit 1
 ) as e
 cross join lateral regexp_matches(
@@ -96,7 +97,7 @@ end;
 $$;
 comment on function sluice.field_schema(jsonb, jsonb) is 'A field as JSON Schema.';
 
-create or replace function sluice.record_schema(p_spec jsonb, p_hidden text [])
+create or replace function sluice.record_schema(p_spec jsonb, p_hidden text[])
 returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -119,7 +120,7 @@ begin
     ));
 end;
 $$;
-comment on function sluice.record_schema(jsonb, text []) is
+comment on function sluice.record_schema(jsonb, text[]) is
 'A record of a table as JSON Schema, without the hidden fields.';
 
 create or replace function sluice.resource_schema(resource text)

@@ -46,8 +46,7 @@ select
     f.name,
     case
         -- these take care of themselves
-        when p_spec -> 'identity' ? f.name and (f.default_expr is not null or f.identity is not null)
-            then 'null'
+        when p_spec -> 'identity' ? f.name and f.default_expr is not null then 'null'
         when f.identity is not null then 'null'
         when f.name in (p_spec ->> 'created_field', p_spec ->> 'updated_field') then 'null'
         -- whether these may have a value depends on other fields
@@ -57,7 +56,8 @@ select
         ) then 'null'
         else coalesce(format(
             '%L::%s',
-            sluice.example_text(f.name, f.base_type, sluice.check_values(p_spec, f.name)), f.base_type
+            sluice.example_text(f.name, f.base_type, sluice.check_values(p_spec, f.name)),
+            f.base_type
         ), 'null')
     end
 from jsonb_to_recordset(p_spec -> 'fields') as f (
@@ -70,7 +70,7 @@ end;
 comment on function sluice.template_fields(jsonb) is
 'The fields that a file may hold, each with an example value as SQL.';
 
-create or replace function sluice.template_object(p_spec jsonb, p_hidden text [])
+create or replace function sluice.template_object(p_spec jsonb, p_hidden text[])
 returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -89,7 +89,8 @@ begin
             v_pairs := concat_ws(', ', v_pairs, format(
                 'json_build_array(%s) as %I',
                 sluice.template_object(
-                    v_spec, array[v_spec ->> 'parent_field', coalesce(v_spec ->> 'position_field', '')]
+                    v_spec,
+                    array[v_spec ->> 'parent_field', coalesce(v_spec ->> 'position_field', '')]
                 ),
                 v_child
             ));
@@ -98,7 +99,7 @@ begin
     return format('(select row_to_json(x.*) from (select %s) as x)', v_pairs);
 end;
 $$;
-comment on function sluice.template_object(jsonb, text []) is
+comment on function sluice.template_object(jsonb, text[]) is
 'The example record as an SQL expression of a JSON object, children included.';
 
 create or replace function sluice.template_query(p_resource text, p_format text)

@@ -26,20 +26,22 @@ create table app."Odd Things" (
     twice numeric generated always as (amount * 2) stored
 );
 insert into app."Odd Things" values
-(1, e'quote " comma , newline \\n crlf \\r\\n tab \\t \\\\. é 漢 🙂 \\x01\\x02 end', -5, 1.00, 2.50, 0.1,
- 0.1::float8 + 0.2::float8, true, '2024-05-31 23:59:59.123456+02', '1999-12-31 00:00:00.000001', '0044-03-15 BC',
+(1, e'quote " comma , newline \\n crlf \\r\\n tab \\t \\\\. é 漢 🙂 \\x01\\x02 end', -5, 1.00, 2.50,
+ 0.1, 0.1::float8 + 0.2::float8, true, '2024-05-31 23:59:59.123456+02',
+ '1999-12-31 00:00:00.000001', '0044-03-15 BC',
  '23:59:59.999999', '1 year 2 mons -3 days 04:05:06.7', '\\x00ff', 'so ''so''', '[1,5)',
  row(1, e'a "b", \\n(c)'), 'ab', '', '{"b": [1, 2.50, null], "a": "\\"x\\""}', e'{"a" :\\n 1}',
  array['', 'null', null, 'a,b', '"', '\\', '{}', e'\\n'], array[[1, 2], [3, null]],
  array['2024-02-29', 'infinity']::date[], array[row(1, 'x,y'), row(null, null)]::app.pair[],
  array['sad', 'so ''so''']::app.mood[], array['{"a": [1]}', '"t"']::jsonb[],
  '6f1d7c0e-0000-4000-8000-000000000001', '10.0.0.1/8'),
-(2, '', 0, 'NaN', 0.00, 'Infinity', '-Infinity', false, 'infinity', '-infinity', '-infinity', '00:00',
- '0', '', 'sad', 'empty', row(null, ''), '', 'null', '[]', '3', '{}', '{}', '{}', '{}', '{}', null,
- null, null);
+(2, '', 0, 'NaN', 0.00, 'Infinity', '-Infinity', false, 'infinity', '-infinity', '-infinity',
+ '00:00',
+ '0', '', 'sad', 'empty', row(null, ''), '', 'null', '[]', '3', '{}', '{}', '{}', '{}', '{}',
+ null, null, null);
 insert into app."Odd Things" values
-(3, null, null, 12345678901234567890.12345, null, 1e-30, 1e300, null, '0001-01-01 00:00:00+00 BC', null,
- '9999-12-31');
+(3, null, null, 12345678901234567890.12345, null, 1e-30, 1e300, null, '0001-01-01 00:00:00+00 BC',
+ null, '9999-12-31');
 insert into app."Odd Things" values (4, '\\.', 1, 0, 0, 0, 0);
 select sluice.register('odd', 'app."Odd Things"', aliases => '{"choice": "Select"}');
 """
@@ -80,15 +82,13 @@ def refusal(conn: Connection, form: str = "csv", **given: Any) -> str:
 
 def ids(conn: Connection, filters: dict[str, Any]) -> list[int]:
     """The ids of `odd` that pass some filters."""
-    body = export(
-        conn, "odd", "ndjson", fields=["id"], filters=Jsonb(filters), ordering=["id"]
-    )
+    body = export(conn, "odd", "ndjson", fields=["id"], filters=Jsonb(filters), ordering=["id"])
     return [json.loads(line)["id"] for line in body.splitlines()]
 
 
 def same(conn: Connection, table: str) -> bool:
     """Whether a table has the very rows of "Odd Things", byte for byte."""
-    columns = "small, \"Select\", amount, price, f4, f8, truth, at, local, day, clock, span, raw"
+    columns = 'small, "Select", amount, price, f4, f8, truth, at, local, day, clock, span, raw'
     columns += ", feeling, range, pair, code, short, doc, tags, grid, days, pairs, moods, docs, uid"
     columns += ", net"
     rows = conn.execute(f"""
@@ -357,7 +357,7 @@ def test_a_filter_that_cannot_be_meant_is_refused(
 
 
 def test_an_enum_filter_names_the_labels(odd: Connection) -> None:
-    with pytest.raises(psycopg.Error, match="field feeling is of type app.mood") as caught:
+    with pytest.raises(psycopg.Error, match=r"field feeling is of type app\.mood") as caught:
         ids(odd, {"feeling": "angry"})
     assert caught.value.diag.message_hint == "it takes one of sad, so 'so', happy"
 
@@ -374,8 +374,10 @@ def test_a_type_of_the_dba_compares_by_its_own_operator(conn: Connection) -> Non
     conn.execute("""
         create schema ext;
         create type ext.ci;
-        create function ext.ci_in(cstring) returns ext.ci language internal immutable strict as 'textin';
-        create function ext.ci_out(ext.ci) returns cstring language internal immutable strict as 'textout';
+        create function ext.ci_in(cstring) returns ext.ci
+            language internal immutable strict as 'textin';
+        create function ext.ci_out(ext.ci) returns cstring
+            language internal immutable strict as 'textout';
         create type ext.ci (input = ext.ci_in, output = ext.ci_out, like = text, category = 'S');
         create cast (ext.ci as text) without function as implicit;
         create function ext.ci_eq(ext.ci, ext.ci) returns boolean language sql immutable
@@ -421,7 +423,11 @@ def test_psql_gets_the_query_as_the_manual_prints_it(conn: Connection) -> None:
     add_user(conn)
     add_user(conn, "bob@example.com", active=False)
     row = conn.execute(
-        """select sluice.export_sql('users', fields => '{email,active}', filters => '{"active": true}')"""
+        """
+        select sluice.export_sql(
+            'users', fields => '{email,active}', filters => '{"active": true}'
+        )
+        """
     ).fetchone()
     assert row
     assert conn.execute(row[0]).fetchall() == [("ann@example.com", True)]

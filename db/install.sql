@@ -9,6 +9,8 @@
 \set ON_ERROR_STOP on
 \set QUIET on
 \encoding UTF8
+-- what functions return is nobody's to read here
+\o /dev/null
 set client_min_messages = warning;
 
 -- The ledger; refuses an old server; waits for another installation to end.
@@ -85,3 +87,4 @@ begin
     perform pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended('pgsluice install', 0));
 end
 $$;
+\o

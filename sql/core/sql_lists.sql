@@ -326,16 +326,18 @@ end;
 comment on function sluice.list_statements(jsonb, jsonb) is
 'Every statement for the lists of one child resource, by name.';
 
-create or replace function sluice.write_list(p_list jsonb, p_from bigint, p_to bigint)
+create or replace function sluice.write_list(p_list jsonb, p_path text, p_from bigint, p_to bigint)
 returns jsonb
 language plpgsql volatile
--- runs under the path of the table's own code, as its caller set it: every name here is qualified
+set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_counts pg_catalog.jsonb := '{}';
-    v_rows pg_catalog.int8;
-    v_kind pg_catalog.text;
+    v_counts jsonb := '{}';
+    v_rows bigint;
+    v_kind text;
 begin
+    -- the table's own code runs under its own path
+    perform set_config('search_path', p_path, true);
     foreach v_kind in array '{delete,update,insert}'::pg_catalog.text[] loop
         execute p_list operator(pg_catalog.->>) v_kind using p_from, p_to;
         get diagnostics v_rows = row_count;
@@ -344,5 +346,5 @@ begin
     return v_counts;
 end;
 $$;
-comment on function sluice.write_list(jsonb, bigint, bigint) is
+comment on function sluice.write_list(jsonb, text, bigint, bigint) is
 'Writes the differences of the lists of a range of records; returns {"delete": n, "update": n, "insert": n}.';

@@ -41,7 +41,7 @@ begin
     for v_list in
         select l from pg_catalog.jsonb_array_elements(coalesce(p_job.statements -> 'children', '[]')) as l
     loop
-        v_counts := sluice.write_list(v_list, p_from, p_to);
+        v_counts := sluice.write_list(v_list, p_job.spec ->> 'search_path', p_from, p_to);
         o_children := o_children || pg_catalog.jsonb_build_object(v_list ->> 'name', v_counts);
     end loop;
     -- what is deferred is judged here, where the guilty record can still be found

@@ -63,7 +63,7 @@ begin
     if not p_json and p_list::text ~ '^\[[^][{}\\]*\]$' then
         return '{' || substr(p_list::text, 2, length(p_list::text) - 2) || '}';
     end if;
-    return '{' || (
+    return '{' || coalesce((
         select string_agg(
             case
                 when jsonb_typeof(e.item) = 'null' then 'NULL'
@@ -76,7 +76,7 @@ begin
             end, ',' order by e.place
         )
         from jsonb_array_elements(p_list) with ordinality as e (item, place)
-    ) || '}';
+    ), '') || '}';
 end;
 $$;
 comment on function sluice.array_literal(jsonb, boolean) is

@@ -84,12 +84,9 @@ language sql stable
 begin atomic
 select case p_job.kind
     when 'import' then jsonb_build_object(
-        'self', u.url, 'errors', u.url || '/errors', 'rejects', u.url || '/rejects',
-        'events', u.url || '/events'
+        'self', u.url, 'errors', u.url || '/errors', 'rejects', u.url || '/rejects'
     )
-    else jsonb_build_object(
-        'self', u.url, 'download', u.url || '/download', 'events', u.url || '/events'
-    )
+    else jsonb_build_object('self', u.url)
 end
 from (
     select format(

@@ -86,8 +86,9 @@ begin
         end if;
         return to_jsonb(v_text);
     elsif p_name = 'parent' then
-        if v_text is null or not pg_input_is_valid(v_text, 'uuid') or not exists (
-            select from sluice.job as j where j.job_id = v_text::uuid and j.kind = 'import'
+        -- compared as text: a cast would be tried before the test whether it can work
+        if v_text is null or not exists (
+            select from sluice.job as j where j.job_id::text = lower(v_text) and j.kind = 'import'
         ) then
             perform sluice.option_error(p_name, p_value::text, 'it takes the id of an earlier import');
         end if;

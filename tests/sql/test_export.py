@@ -144,7 +144,6 @@ def test_json_reads_back_as_the_same_rows(odd: Connection, form: str) -> None:
     assert same(odd, "copied")
 
 
-@pytest.mark.xfail(reason="sluice.array_literal('[]', true) is null, so jsonb[] '{}' becomes null")
 def test_an_empty_array_of_json_reads_back(odd: Connection) -> None:
     odd.execute("""update app."Odd Things" set docs = '{}' where id = 2""")
     body = export(odd, "odd", "ndjson", fields=["docs"], filters=Jsonb({"id": 2}))

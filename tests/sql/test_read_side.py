@@ -112,7 +112,7 @@ def test_a_job_is_shown_as_the_contract_says(conn: Connection) -> None:
         "completed_at": "2024-05-31T12:00:03.000000Z", "expires_at": None,
         "links": {
             "self": f"/v1/imports/{job}", "errors": f"/v1/imports/{job}/errors",
-            "rejects": f"/v1/imports/{job}/rejects", "events": f"/v1/imports/{job}/events",
+            "rejects": f"/v1/imports/{job}/rejects",
         },
     }  # fmt: skip
 

@@ -244,7 +244,7 @@ faults as (
         'p._via is null and ' || case f ->> 'has'
             when 'false' then 'true'
             else format('not (%s)', f ->> 'has') end
-        || format(' and (p._errors is null or not (p._errors @> %L%s))',
+        || format(' and (p._errors is null or not (p._errors @> ''[{"code": "malformed"}]'' or p._errors @> %L%s))',
             jsonb_build_array(jsonb_build_object('field', f ->> 'name')), (
                 select string_agg(distinct format(' or p._errors @> %L',
                     jsonb_build_array(jsonb_build_object('field', c.name))), '')

@@ -316,7 +316,10 @@ begin
                     ''expected a JSON object, found '' || jsonb_typeof(s._line::jsonb), s._line
                 )
                 else sluice.record_error(''malformed'', null, null, (
-                    select concat_ws('': '', i.message, i.detail)
+                    select format(
+                        ''not JSON that Postgres can hold (%s): mend it'',
+                        rtrim(coalesce(i.detail, i.message), ''.'')
+                    )
                     from pg_input_error_info(s._line, ''jsonb'') as i
                 ), s._line)'
         end,

@@ -43,7 +43,11 @@ begin
     end if;
     execute format('insert into %s (_n, _errors) values ($1, $2)', p_job.spec ->> 'plan')
     using v_first, jsonb_build_array(sluice.record_error(
-        case when v_code like '54%' then 'malformed' else 'check' end, null, null, v_message, null, v_code
+        case when v_code like '54%' then 'malformed' else 'check' end, null, null,
+        case
+            when v_code = '54001' then 'a value is nested deeper than Postgres can read: flatten it'
+            else v_message
+        end, null, v_code
     ));
     return 1;
 end;

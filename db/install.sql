@@ -40,8 +40,8 @@ begin;
 \ir ../sql/core/children_spec.sql
 \ir ../sql/core/import_spec.sql
 \ir ../sql/core/sql_cast.sql
-\ir ../sql/core/sql_lists.sql
 \ir ../sql/core/sql_match.sql
+\ir ../sql/core/sql_lists.sql
 \ir ../sql/core/sql_merge.sql
 \ir ../sql/core/queue.sql
 \ir ../sql/core/receive.sql

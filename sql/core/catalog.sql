@@ -176,6 +176,8 @@ select
 from pg_index as i
 inner join pg_class as ic on i.indexrelid = ic.oid
 where i.indrelid = p_target and i.indisunique and i.indisvalid and i.indisready and i.indislive
+    -- WITHOUT OVERLAPS is unique too, but not by equality
+    and not i.indisexclusion
 order by i.indisprimary desc, ic.relname;
 end;
 comment on function sluice.catalog_keys(regclass) is
@@ -223,6 +225,8 @@ where
         where p.oid = c.conparentid and p.conrelid = c.conrelid
     ))
     and coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true)
+    -- PERIOD asks for more than equality: the write judges it
+    and not coalesce((to_jsonb(c) ->> 'conperiod')::boolean, false)
 order by c.conname;
 end;
 comment on function sluice.catalog_references(regclass) is

@@ -42,8 +42,8 @@ select jsonb_agg(
         -- whether a record has the field: null where a null cannot be meant is absence
         'has', case
             when not g.given then 'false'
-            when p_source = 'csv' and not (n.not_null and d.expr is not null) then 'true'
-            when n.not_null then format('p.%s is not null', i.ident)
+            when p_source = 'csv' and not (n.not_null and d.expr is not null) and not s.is_stamp then 'true'
+            when n.not_null or s.is_stamp then format('p.%s is not null', i.ident)
             else format('p._has_%s', i.attnum)
         end,
         'default', d.expr,
@@ -65,6 +65,9 @@ cross join lateral (
     select p_spec -> 'identity' ? (f.field ->> 'name') as is_key
 ) as k
 cross join lateral (
+    select f.field ->> 'name' in (p_spec ->> 'created_field', p_spec ->> 'updated_field') is true as is_stamp
+) as s
+cross join lateral (
     select coalesce(
         sluice.default_literal(f.field, p_options -> 'defaults' -> (f.field ->> 'name')),
         f.field ->> 'default_expr',
@@ -77,7 +80,7 @@ cross join lateral (
 ) as d
 cross join lateral (
     select not (f.field ->> 'generated')::boolean
-        and (f.field ->> 'identity' is distinct from 'a' or p_options ->> 'identity' = 'keep')
+        and (f.field ->> 'identity' is distinct from 'a' or p_options ->> 'identity' is not distinct from 'keep')
         as writable
 ) as w
 left join jsonb_to_recordset(p_columns) as c (place integer, header text, field text)
@@ -157,7 +160,8 @@ begin
     return (
         select coalesce(jsonb_agg(k.key || jsonb_build_object(
             'match', case
-                when not (k.key ->> 'usable')::boolean then null
+                -- without a key that names rows, what is found cannot be written
+                when not (k.key ->> 'usable')::boolean or p_spec -> 'identity' = '[]' then null
                 when p_match is null then (k.key ->> 'place')::integer
                 else array_position(v_order, k.key ->> 'name')
             end
@@ -200,7 +204,11 @@ select coalesce(jsonb_agg(c.item || jsonb_build_object(
         where c.item -> 'columns' ? (f.field ->> 'name') and f.field ->> 'has' <> 'true'
     ),
     'has_any', (
-        select string_agg(f.field ->> 'has', ' or ' order by (f.field ->> 'attnum')::integer)
+        -- a generated column changes with what it is made of
+        select string_agg(
+            case when (f.field ->> 'generated')::boolean then 'true' else f.field ->> 'has' end,
+            ' or ' order by (f.field ->> 'attnum')::integer
+        )
         from jsonb_array_elements(p_fields) as f (field)
         where c.item -> 'columns' ? (f.field ->> 'name')
     )

@@ -58,21 +58,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_job sluice.job;
-    v_rows bigint;
-    v_cast bigint;
     v_ratio numeric;
 begin
     select j.* into v_job from sluice.job as j where j.job_id = p_job_id;
     if v_job.phase = 'cast' then
-        -- the plan is unlogged: a crash empties it
-        execute format('select count(*) from %s as p', v_job.spec ->> 'plan') into v_rows;
-        select coalesce(sum(s.rows), 0) into v_cast
-        from sluice.step as s
-        where s.job_id = p_job_id and s.kind = 'cast';
-        if v_rows <> v_cast then
-            perform sluice.cast_again(p_job_id);
-            return 'cast again';
-        end if;
         insert into sluice.step (job_id, kind) values (p_job_id, 'match');
         update sluice.job as j set phase = 'match' where j.job_id = p_job_id;
         return 'match';
@@ -99,7 +88,7 @@ begin
         update sluice.job as j set phase = 'merge', done = 0 where j.job_id = p_job_id;
         return 'merge';
     elsif (v_job.options ->> 'atomic')::boolean and v_job.rejected > 0
-        and v_job.options ->> 'dry_run' is null then
+        and v_job.options ->> 'dry_run' is distinct from 'true' then
         perform sluice.fail_job(p_job_id, 'Records were rejected', format(
             '%s of %s records could not be written, and the import is atomic: nothing was written. '
             'Mend the rejects and send the whole file again', v_job.rejected, v_job.received
@@ -122,6 +111,9 @@ declare
     v_whole constant boolean := (p_job.options ->> 'atomic')::boolean is true
         or p_job.options ->> 'dry_run' = 'write' or (p_job.spec ->> 'self')::boolean;
 begin
+    -- of a plan that was lost in a crash
+    delete from sluice.step as s
+    where s.job_id = p_job.job_id and s.kind = 'merge' and s.state = 'todo';
     -- ranges of record numbers, so that what is merged is known without the unlogged plan
     if p_job.received > 1000 then
         execute format('create index on %s (_n)', p_job.spec ->> 'plan');
@@ -164,6 +156,11 @@ begin
             when 'match' then sluice.match_step(p_job, p_step)
             else sluice.merge_step(p_job, p_step)
         end;
+        if p_step.kind = 'merge' and exists (
+            select from sluice.step as s where s.step_id = p_step.step_id and s.state = 'done'
+        ) then
+            perform sluice.keep_results(p_job, p_step.lo, p_step.hi, '{i,u,c}');
+        end if;
         update sluice.job as j
         set done = least(j.done + v_rows, j.received), heartbeat_at = clock_timestamp()
         where j.job_id = p_job.job_id and j.state = 'processing';

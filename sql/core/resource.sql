@@ -50,7 +50,9 @@ begin
     select a.attname into v_name
     from pg_attribute as a
     where a.attrelid = target and a.attnum > 0 and not a.attisdropped
-        and a.attname ~ '^_(n|i|errors|unknown|has_|key_|takes_|list_)'
+        and a.attname ~ ('^_(n|i|row|raw|errors|unknown|ignored|via|action|bad|changed|fault|found|doc|line'
+            '|line_no|malformed|problem|given|pattern|image|turn|parent|list'
+            '|(has|key|takes|list|is_list|cell|cell_list|to|new|conflict|part)_[0-9_]+)$')
     limit 1;
     if found then
         raise exception 'column % of % has a name that imports use themselves', v_name, target::text using

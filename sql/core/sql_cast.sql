@@ -104,6 +104,10 @@ select case
     when p_field ->> 'kind' = 'json' and p_spec ->> 'source' <> 'csv' and p_field ->> 'domain' is null
         then format('nullif(s._doc -> %L, ''null'')%s', p_field ->> 'name',
             case when p_field ->> 'base_type' = 'json' then '::json' else '' end)
+    when p_field ->> 'kind' = 'array' and p_spec ->> 'source' <> 'csv' then format(
+        'case when jsonb_typeof(s._doc -> %4$L) <> ''object'' and pg_input_is_valid(%1$s, %2$L) then %1$s::%3$s end',
+        c.cell, p_field ->> 'type', p_field ->> 'base_type', p_field ->> 'name'
+    )
     when (p_field ->> 'plain_text')::boolean and p_spec ->> 'source' = 'csv' then c.cell
     when (p_field ->> 'plain_text')::boolean then format(
         -- a list or an object is no text; left() keeps the common case cheap
@@ -145,7 +149,8 @@ set search_path = pg_catalog, pg_temp
 begin atomic
 with fields as (
     select f as field, (f ->> 'attnum')::integer as attnum, f ->> 'name' as name,
-        f ->> 'ident' as ident, sluice.sql_bad_type(p_spec, f) as bad
+        f ->> 'ident' as ident, sluice.sql_bad_type(p_spec, f) as bad,
+        (f ->> 'not_null')::boolean and f ->> 'default' is null and (f ->> 'writable')::boolean as required
     from jsonb_array_elements(p_spec -> 'fields') as f
     where (f ->> 'given')::boolean
 ),
@@ -167,18 +172,21 @@ faults as (
         end,
         format('sluice.record_error(''required'', %L, null, ''must be given'', null)', f.name)
     from fields as f
-    where
-        (f.field ->> 'not_null')::boolean and f.field ->> 'default' is null
-        and (f.field ->> 'writable')::boolean
+    where f.required
     union all
     -- CHECKs over what the record has
     select 3, (c ->> 'place')::integer,
         format('j.check_%s is false', c ->> 'place')
         || coalesce(' and ' || (c ->> 'has_all'), '')
         || coalesce((
-            select string_agg(format(' and not (%s)', f.bad), '' order by f.attnum)
+            select string_agg(
+                case
+                    when f.required then format(' and p.%s is not null', f.ident)
+                    else format(' and not (%s)', f.bad)
+                end, '' order by f.attnum
+            )
             from fields as f
-            where c -> 'columns' ? f.name and f.bad is not null
+            where c -> 'columns' ? f.name and (f.bad is not null or f.required)
         ), ''),
         format(
             'sluice.record_error(''check'', %L, %L, %L, p.%I::text)', c ->> 'blame', c ->> 'name',
@@ -245,6 +253,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_known text;
     v_exact text;
     v_cells text;
     v_raw text;
@@ -282,20 +291,22 @@ begin
         );
     end if;
 
-    select string_agg(quote_literal(n), ', ' order by n) into v_exact
+    select
+        string_agg(quote_literal(n), ', ' order by n),
+        -- an exact name that the job maps elsewhere is not exact
+        string_agg(quote_literal(n), ', ' order by n)
+            filter (where p_spec -> 'names' ->> n is null or p_spec -> 'names' ->> n = n)
+    into v_known, v_exact
     from (
         select f ->> 'name' as n
         from jsonb_array_elements(p_spec -> 'fields') as f
-        where not (f ->> 'generated')::boolean
         union
         select c ->> 'name' from jsonb_array_elements(
             case when p_spec ->> 'source' = 'child' then '[]' else p_spec -> 'children' end
         ) as c
         union
         select unnest(array['_row', '_errors', '_raw', '_ignored'])
-    ) as names
-    -- an exact name that the job maps elsewhere is not exact
-    where p_spec -> 'names' ->> n is null or p_spec -> 'names' ->> n = n;
+    ) as names;
 
     return concat_ws(e'\n',
         '        select s._n,' || case when p_spec ->> 'source' = 'child' then ' s._i,' else '' end || ' s._doc,',
@@ -325,7 +336,7 @@ begin
         end,
         '            end as _fault,',
         '            (select array_agg(u.key order by u.key)',
-        format('                from jsonb_object_keys(s._doc - array[%s]) as u (key)) as _unknown', v_exact)
+        format('                from jsonb_object_keys(s._doc - array[%s]) as u (key)) as _unknown', v_known)
         || coalesce(e',\n' || v_cells, ''),
         '        from (',
         '            select s._n,' || case when p_spec ->> 'source' = 'child' then ' s._i,' else '' end

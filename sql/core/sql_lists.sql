@@ -53,8 +53,7 @@ returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
-select string_agg(format('%s.%I = %s.%I', p_left, i.name, p_right, i.name), ' and ')
-from jsonb_array_elements_text(p_child -> 'identity') as i (name);
+select sluice.sql_same_row(p_child, p_left, p_right);
 end;
 comment on function sluice.sql_list_key(jsonb, text, text) is 'SQL that compares the keys of two child rows.';
 

@@ -20,25 +20,64 @@ end;
 comment on function sluice.sql_parts(jsonb, text) is
 'SQL of the parts of a key as a record of the plan has them.';
 
-create or replace function sluice.sql_takes_part(p_key jsonb, p_alias text)
+create or replace function sluice.sql_same_key(p_key jsonb, p_left text [], p_right text [])
 returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 begin atomic
-select concat_ws(
+select string_agg(
+    case
+        -- arrays compare their elements by the type's own equality, hash, and hold nulls for equal
+        when (p_key ->> 'nulls_not_distinct')::boolean
+            then format('array[%s] = array[%s]', p_left[t.place], p_right[t.place])
+        else format('%s %s %s', p_left[t.place], t.part ->> 'operator', p_right[t.place])
+    end, ' and ' order by t.place
+)
+from jsonb_array_elements(p_key -> 'parts') with ordinality as t (part, place);
+end;
+comment on function sluice.sql_same_key(jsonb, text [], text []) is
+'SQL that compares the parts of two keys by the operators of their own index.';
+
+create or replace function sluice.sql_same_row(p_spec jsonb, p_left text, p_right text)
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select string_agg(
+    format('%s.%I %s %s.%I', p_left, i.name, p_spec -> 'identity_operators' ->> (i.place - 1)::integer, p_right, i.name),
+    ' and ' order by i.place
+)
+from jsonb_array_elements_text(p_spec -> 'identity') with ordinality as i (name, place);
+end;
+comment on function sluice.sql_same_row(jsonb, text, text) is
+'SQL that is true when two aliases hold the same row of the target, by the key that names rows.';
+
+create or replace function sluice.sql_takes_part(p_spec jsonb, p_key jsonb)
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select coalesce(nullif(concat_ws(
     ' and ',
-    case when p_key ->> 'predicate' is not null
-        then format('%s._takes_%s', p_alias, p_key ->> 'place') end,
+    case when p_key ->> 'predicate' is not null then format('p._takes_%s', p_key ->> 'place') end,
     case when not (p_key ->> 'nulls_not_distinct')::boolean
         then (
             select string_agg(u || ' is not null', ' and ' order by place)
-            from unnest(sluice.sql_parts(p_key, p_alias)) with ordinality as u (u, place)
-        )
-    else 'true' end
-);
+            from unnest(sluice.sql_parts(p_key, 'p')) with ordinality as u (u, place)
+        ) end,
+    -- a record that lacks a field has no value of an expression over it, and no null that could be equal
+    case when (p_key ->> 'nulls_not_distinct')::boolean
+        or jsonb_path_exists(p_key, '$.parts[*] ? (@.column == null)')
+        then (
+            select string_agg(f ->> 'has', ' and ' order by (f ->> 'attnum')::integer)
+            from jsonb_array_elements(p_spec -> 'fields') as f
+            where p_key -> 'columns' ? (f ->> 'name') and f ->> 'has' <> 'true'
+        ) end
+), ''), 'true');
 end;
-comment on function sluice.sql_takes_part(jsonb, text) is
-'SQL that is true when a key binds a record: its predicate holds, and no part is null.';
+comment on function sluice.sql_takes_part(jsonb, jsonb) is
+'SQL that is true when a key binds a record p of the plan: its predicate holds, the record has all of it,
+ and no part is null.';
 
 create or replace function sluice.sql_duplicates(p_spec jsonb, p_key jsonb)
 returns text
@@ -51,19 +90,15 @@ with parts as (
     select
         string_agg(u, ', ' order by place) as list,
         string_agg(format('%s as part_%s', u, place), ', ' order by place) as named,
-        string_agg(
-            case
-                when (p_key ->> 'nulls_not_distinct')::boolean
-                    then format('%s is not distinct from k.part_%s', u, place)
-                else format('%s %s k.part_%s', u, p_key -> 'parts' -> (place - 1)::integer ->> 'operator', place)
-            end, ' and ' order by place
+        sluice.sql_same_key(
+            p_key, sluice.sql_parts(p_key, 'p'), array_agg('k.part_' || place order by place)
         ) as equal
     from unnest(sluice.sql_parts(p_key, 'p')) with ordinality as u (u, place)
 ),
 mode as (
     select
         coalesce(p_spec -> 'options' ->> 'on_duplicate', 'reject') as name,
-        p_key -> 'columns' ->> -1 as blame
+        p_key -> 'named' ->> -1 as blame
 )
 select concat_ws(e'\n',
     format('insert into %s (_n, _dropped, _error)', p_spec ->> 'extra'),
@@ -72,7 +107,7 @@ select concat_ws(e'\n',
             e'false, sluice.record_error(\n    ''duplicate'', %L, %L,'
             ' format(''record %%s has the same %s'', k.other), p.%I::text\n)',
             m.blame, p_key ->> 'name',
-            (select replace(string_agg(c, ', '), '''', '''''') from jsonb_array_elements_text(p_key -> 'columns') as c),
+            (select replace(string_agg(c, ', '), '''', '''''') from jsonb_array_elements_text(p_key -> 'named') as c),
             m.blame
         )
         else 'true, null' end,
@@ -84,11 +119,11 @@ select concat_ws(e'\n',
             then format(' and not exists (select from %s as e where e._n = p._n)', p_spec ->> 'extra')
             else '' end),
     format('    from %s as p', p_spec ->> 'plan'),
-    '    where ' || sluice.sql_takes_part(p_key, 'p'),
+    '    where ' || sluice.sql_takes_part(p_spec, p_key),
     '    group by ' || p.list,
     '    having count(*) > 1',
     ') as k',
-    format('inner join %s as p on %s and %s', p_spec ->> 'plan', p.equal, sluice.sql_takes_part(p_key, 'p')),
+    format('inner join %s as p on %s and %s', p_spec ->> 'plan', p.equal, sluice.sql_takes_part(p_spec, p_key)),
     'where p._n ' || case when m.name = 'last' then '<' else '>' end || ' k.other'
         -- a dropped record is dropped once, and one with errors is rejected instead
         || case when m.name = 'reject' then '' else ' and p._errors is null' end
@@ -194,7 +229,7 @@ set search_path = pg_catalog, pg_temp
 begin atomic
 with keys as (
     select k as key, (k ->> 'place')::integer as place, (k ->> 'match')::integer as match,
-        k -> 'columns' ->> -1 as blame, k ->> 'name' as name,
+        k -> 'named' ->> -1 as blame, k ->> 'name' as name,
         coalesce(p_spec -> 'options' ->> 'mode', 'upsert') as mode
     from jsonb_array_elements(p_spec -> 'keys') as k
     where (k ->> 'usable')::boolean
@@ -296,9 +331,9 @@ begin atomic
 -- one join for each key: a join over "this key or that one" could not hash
 select string_agg(
     format(
-        e'        left join (\n            select %s%s\n            from %s%s\n        ) as k%s on %s',
+        e'        left join (\n            select true as _found%s%s\n            from %s%s\n        ) as k%s on %s',
         (
-            select string_agg(quote_ident(i), ', ')
+            select string_agg(', ' || quote_ident(i), '')
             from jsonb_array_elements_text(p_spec -> 'identity') as i
         ),
         (
@@ -309,26 +344,22 @@ select string_agg(
         p_spec ->> 'table',
         coalesce(e'\n            where ' || (k ->> 'predicate'), ''),
         k ->> 'place',
-        case
-            when (k ->> 'nulls_not_distinct')::boolean then format(
-                -- equality of texts hashes, and its nulls are equal
-                'row(%s)::text = row(%s)::text',
-                (
-                    select string_agg(format('k%s._part_%s', k ->> 'place', i), ', ')
-                    from generate_series(1, jsonb_array_length(k -> 'parts')) as i
-                ),
-                array_to_string(sluice.sql_parts(k, 'p'), ', ')
-            )
-            else (
-                select string_agg(format('k%s._part_%s %s %s', k ->> 'place', u.place,
-                    k -> 'parts' -> (u.place - 1)::integer ->> 'operator', u.u), ' and ' order by u.place)
-                from unnest(sluice.sql_parts(k, 'p')) with ordinality as u (u, place)
-            )
-        end || case when k ->> 'predicate' is not null
-            then format(' and p._takes_%s', k ->> 'place') else '' end
+        sluice.sql_same_key(k, array(
+            select format('k%s._part_%s', k ->> 'place', i)
+            from generate_series(1, jsonb_array_length(k -> 'parts')) as i
+            order by i
+        ), sluice.sql_parts(k, 'p'))
+        || case when k.bare then '' else ' and ' || sluice.sql_takes_part(p_spec, k.k) end
     ), e'\n' order by (k ->> 'place')::integer
 )
-from jsonb_array_elements(p_spec -> 'keys') as k
+from (
+    select
+        k,
+        -- plain columns say by being null that the record takes no part
+        k ->> 'predicate' is null and not (k ->> 'nulls_not_distinct')::boolean
+        and not jsonb_path_exists(k, '$.parts[*] ? (@.column == null)') as bare
+    from jsonb_array_elements(p_spec -> 'keys') as k
+) as k
 where (k ->> 'usable')::boolean;
 end;
 comment on function sluice.sql_finders(jsonb) is
@@ -342,8 +373,8 @@ begin atomic
 with identity as (
     select
         string_agg(quote_ident(i.name), ', ' order by i.place) as list,
-        min(quote_ident(i.name)) filter (where i.place = 1) as first,
-        string_agg(format('t.%I = p._to_%s', i.name, i.place), ' and ' order by i.place) as here,
+        string_agg(format('t.%I %s p._to_%s', i.name,
+            p_spec -> 'identity_operators' ->> (i.place - 1)::integer, i.place), ' and ' order by i.place) as here,
         string_agg(format(
             e'    case when r._action = ''i'' then coalesce(%s, %s) else r._to_%s end',
             case when (f ->> 'given')::boolean then format('r._new_%s', i.place) else 'null' end,
@@ -362,11 +393,11 @@ with identity as (
 ),
 keys as (
     select
-        string_agg(format('when k%s.%s is not null then %s', k ->> 'place', i.first, k ->> 'match'),
+        string_agg(format('when k%s._found then %s', k ->> 'place', k ->> 'match'),
             e'\n                ' order by (k ->> 'match')::integer)
             filter (where k ->> 'match' is not null) as via,
         count(*) filter (where k ->> 'match' is not null) as matching
-    from jsonb_array_elements(p_spec -> 'keys') as k, identity as i
+    from jsonb_array_elements(p_spec -> 'keys') as k
     where (k ->> 'usable')::boolean
 ),
 finders as (
@@ -380,13 +411,11 @@ finders as (
 ),
 conflicts as (
     select string_agg(format(
-        e',\n            k%1$s.%2$s is not null and (%3$s) is distinct from (%4$s) as _conflict_%1$s',
-        k ->> 'place', i.first,
-        (
+        e',\n            k%1$s._found and %2$s as _conflict_%1$s',
+        k ->> 'place', case when p_spec -> 'identity' = '[]' then 'true' else format('(%s) is distinct from (%s)', (
             select string_agg(format('k%s.%I', k ->> 'place', n), ', ')
             from jsonb_array_elements_text(p_spec -> 'identity') as n
-        ),
-        (
+        ), (
             select string_agg(coalesce((
                 select 'coalesce(' || string_agg(format('k%s.%I', o ->> 'place', n), ', '
                     order by (o ->> 'match')::integer) || ')'
@@ -394,9 +423,9 @@ conflicts as (
                 where o ->> 'match' is not null
             ), 'null'), ', ')
             from jsonb_array_elements_text(p_spec -> 'identity') as n
-        )
+        )) end
     ), '' order by (k ->> 'place')::integer) as list
-    from jsonb_array_elements(p_spec -> 'keys') as k, identity as i
+    from jsonb_array_elements(p_spec -> 'keys') as k
     where (k ->> 'usable')::boolean
         and ((k ->> 'match') is null or (k ->> 'match')::integer > (
             select min((o ->> 'match')::integer) from jsonb_array_elements(p_spec -> 'keys') as o
@@ -442,7 +471,8 @@ select concat_ws(e'\n',
         from jsonb_array_elements(p_spec -> 'children') as c
     ), '') || ',',
     '        p._errors is not null or x._n is not null as _bad,',
-    '        ' || coalesce(format('row(%s)::record *<> row(%s)::record', c.sent, c.stored), 'false')
+    '        ' || case when c.sent is null then 'false'
+        else format('row(%s)::record *<> row(%s)::record', c.sent, c.stored) end
         || ' as _changed,',
     '        case when (',
     '            false',
@@ -452,7 +482,8 @@ select concat_ws(e'\n',
     '        ]) end as _errors',
     '    from (',
     '        select p.*,',
-    '            ' || coalesce(format(e'case\n                %s\n            end', k.via), 'null::integer') || ' as _via'
+    '            ' || case when k.via is null then 'null::integer'
+            else format(e'case\n                %s\n            end', k.via) end || ' as _via'
         || case when k.via is null then (
             select coalesce(string_agg(format(e',\n            null::%s as _to_%s', f ->> 'base_type', n.place), ''), '')
             from jsonb_array_elements_text(p_spec -> 'identity') with ordinality as n (name, place)
@@ -461,6 +492,7 @@ select concat_ws(e'\n',
         || coalesce(o.list, ''),
     format('        from %s as p', p_spec ->> 'plan'),
     sluice.sql_finders(p_spec),
+    '        where p._n >= $1 and p._n < $2',
     '    ) as p',
     case when i.list is not null
         then format('    left join %s as t on %s', p_spec ->> 'table', i.here)
@@ -482,6 +514,6 @@ select concat_ws(e'\n',
 from identity as i, keys as k, finders as d, conflicts as o, changed as c, faults as f;
 end;
 comment on function sluice.sql_match(jsonb) is
-'The SQL of the match: each record finds its row by the keys in their order, is compared with it image by
+'The SQL of the match, $1, $2: record numbers from, to: each record finds its row by the keys in their order, is compared with it image by
  image, and gets an action: i insert, u update, = nothing (c, only its children change, is found afterwards). Only what has
  something to do, or to say, is written to the work table.';

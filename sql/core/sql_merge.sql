@@ -11,7 +11,7 @@ with columns as (
         string_agg('    ' || case
             -- the key was settled by the match, its default evaluated once
             when (f ->> 'is_key')::boolean then 'w.' || (f ->> 'ident')
-            when not (f ->> 'given')::boolean then f ->> 'default'
+            when not (f ->> 'given')::boolean then coalesce(f ->> 'default', 'null')
             when f ->> 'has' = 'true' then 'p.' || (f ->> 'ident')
             else format('case when %s then p.%s else %s end', f ->> 'has', f ->> 'ident',
                 coalesce(f ->> 'default', 'null'))
@@ -70,10 +70,7 @@ select concat_ws(e'\n',
     format('inner join %s as p on p._n = w._n', p_spec ->> 'plan'),
     'where w._n >= $1 and w._n < $2 and w._action = ''u''',
     format('    and not exists (select from %s as e where e._n = w._n)', p_spec ->> 'extra'),
-    (
-        select string_agg(format('    and t.%I = w.%I', n.name, n.name), e'\n' order by n.place)
-        from jsonb_array_elements_text(p_spec -> 'identity') with ordinality as n (name, place)
-    ),
+    '    and ' || sluice.sql_same_row(p_spec, 't', 'w'),
     -- the row must still be the one that the match found
     (
         select string_agg(format('    and (w._via <> %s or (%s))', k ->> 'match', (
@@ -104,7 +101,7 @@ begin atomic
 select concat_ws(e'\n',
     format('insert into %s (_n, _dropped, _error)', p_spec ->> 'extra'),
     'select greatest(w._n, p._n), false, sluice.record_error(',
-    format('    ''conflict'', %L, %L,', p_key -> 'columns' ->> -1, p_key ->> 'name'),
+    format('    ''conflict'', %L, %L,', p_key -> 'named' ->> -1, p_key ->> 'name'),
     '    format(''record %s is for the same row'', least(w._n, p._n)), null',
     ')',
     format('from %s as w', p_spec ->> 'work'),
@@ -117,20 +114,17 @@ select concat_ws(e'\n',
         ),
         p_spec ->> 'table',
         coalesce(' where ' || (p_key ->> 'predicate'), ''),
-        (
-            select string_agg(format('k.%I = w.%I', n, n), ' and ')
-            from jsonb_array_elements_text(p_spec -> 'identity') as n
-        )
+        sluice.sql_same_row(p_spec, 'k', 'w')
     ),
-    format('inner join %s as p on %s', p_spec ->> 'plan', (
-        select string_agg(format('k._part_%s %s %s', u.place,
-            p_key -> 'parts' -> (u.place - 1)::integer ->> 'operator', u.u), ' and ' order by u.place)
-        from unnest(sluice.sql_parts(p_key, 'p')) with ordinality as u (u, place)
-    ) || case when p_key ->> 'predicate' is not null
-        then format(' and p._takes_%s', p_key ->> 'place') else '' end),
+    format('inner join %s as p on %s and %s', p_spec ->> 'plan', sluice.sql_same_key(p_key, array(
+        select format('k._part_%s', i)
+        from generate_series(1, jsonb_array_length(p_key -> 'parts')) as i
+        order by i
+    ), sluice.sql_parts(p_key, 'p')), sluice.sql_takes_part(p_spec, p_key)),
     format('where w._via > %s and w._errors is null and w._action is not null', p_key ->> 'match'),
     '    and p._n <> w._n and p._errors is null',
-    format('    and not exists (select from %s as e where e._n in (w._n, p._n))', p_spec ->> 'extra')
+    format('    and not exists (select from %s as e where e._n in (w._n, p._n))', p_spec ->> 'extra'),
+    format('    and not exists (select from %s as x where x._n = p._n and x._errors is not null)', p_spec ->> 'work')
 );
 end;
 comment on function sluice.sql_fallback_conflicts(jsonb, jsonb) is
@@ -198,10 +192,7 @@ select concat_ws(e'\n',
     '        (select to_jsonb(x) from (select ' || f.after || ') as x) as after',
     format('    from %s as w', p_spec ->> 'work'),
     format('    inner join %s as p on p._n = w._n', p_spec ->> 'plan'),
-    format('    inner join %s as t on %s', p_spec ->> 'table', (
-        select string_agg(format('t.%I = w.%I', n, n), ' and ')
-        from jsonb_array_elements_text(p_spec -> 'identity') as n
-    )),
+    format('    inner join %s as t on %s', p_spec ->> 'table', sluice.sql_same_row(p_spec, 't', 'w')),
     '    where w._action = ''u''',
     format('        and not exists (select from %s as e where e._n = w._n)', p_spec ->> 'extra'),
     '    order by w._n',

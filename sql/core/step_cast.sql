@@ -1,3 +1,11 @@
+create or replace function sluice.own_path(p_spec jsonb)
+returns text
+language sql immutable
+return concat_ws(', ', 'pg_catalog', nullif(p_spec ->> 'search_path', ''), 'pg_temp');
+comment on function sluice.own_path(jsonb) is
+'The search_path under which functions of a table''s CHECKs, defaults and rules find what they name;
+ generated statements name all of their own in full, and pg_catalog comes first.';
+
 create or replace function sluice.cast_range(p_job sluice.job, p_lo tid, p_hi tid, p_from bigint, p_to bigint)
 returns bigint
 language plpgsql volatile
@@ -13,6 +21,7 @@ declare
     v_list jsonb;
 begin
     begin
+        perform set_config('search_path', sluice.own_path(p_job.spec), true);
         execute p_job.statements ->> 'cast' using p_lo, p_hi, p_from, p_to;
         get diagnostics v_rows = row_count;
         for v_list in

@@ -4,16 +4,25 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- what is merged stays final: its records are taken out of the stage's count by
-    -- their done steps, and the match will find them unchanged
+    -- several sessions may see that the plan is lost; one sends the job back
+    perform from sluice.job as j where j.job_id = p_job_id and j.phase <> 'cast' for update;
+    if not found then
+        return;
+    end if;
     update sluice.step as s
     set state = 'todo', rows = null, attempts = s.attempts + 1
     where s.job_id = p_job_id and s.kind = 'cast';
-    delete from sluice.step as s
-    where s.job_id = p_job_id and (s.kind in ('match', 'finish') or s.kind = 'merge' and s.state = 'todo');
+    -- steps of the merge that are not done go when the merge is planned again: others may hold them
+    delete from sluice.step as s where s.job_id = p_job_id and s.kind in ('match', 'finish');
+    -- what the done steps are through with stays final
     delete from sluice.reject as r
-    where r.job_id = p_job_id and not r.errors @> '[{"code": "write"}]';
-    perform sluice.drop_tables(p_job_id, p_stage => false);
+    where r.job_id = p_job_id and not exists (
+        select from sluice.step as s
+        where s.job_id = p_job_id and s.kind = 'merge' and s.state = 'done' and r.n >= s.lo and r.n < s.hi
+    );
+    if not sluice.drop_tables(p_job_id, p_stage => false) then
+        raise exception 'somebody holds the tables of import %', p_job_id using errcode = '55P03';
+    end if;
     perform sluice.create_tables(j) from sluice.job as j where j.job_id = p_job_id;
     update sluice.job as j
     set phase = 'cast', rejected = (select count(*) from sluice.reject as r where r.job_id = p_job_id),
@@ -49,6 +58,10 @@ begin
             'type', 'about:blank', 'title', p_title, 'status', 422, 'detail', p_detail, 'error', p_detail
         )
     where j.job_id = p_job_id;
+    -- all or nothing: what its one step did was undone
+    delete from sluice.result as r
+    using sluice.job as j
+    where j.job_id = p_job_id and r.job_id = p_job_id and (j.options ->> 'atomic')::boolean;
     update sluice.job as j set swept = sluice.drop_tables(p_job_id) where j.job_id = p_job_id;
 end;
 $$;
@@ -94,7 +107,7 @@ declare
     v_dry boolean;
 begin
     select j.* into v_job from sluice.job as j where j.job_id = p_job_id;
-    v_dry := v_job.options ->> 'dry_run' in ('true', 'write');
+    v_dry := coalesce(v_job.options ->> 'dry_run' in ('true', 'write'), false);
     select coalesce(sum(s.inserted), 0) as inserted, coalesce(sum(s.updated), 0) as updated into v_done
     from sluice.step as s
     where s.job_id = p_job_id and s.kind = 'merge' and s.state = 'done';
@@ -108,9 +121,6 @@ begin
     end if;
     if not v_dry then
         perform sluice.move_sequences(v_job.spec);
-        if (v_job.options ->> 'results')::boolean then
-            perform sluice.keep_results(v_job);
-        end if;
     end if;
     update sluice.job as j
     set
@@ -132,24 +142,30 @@ comment on function sluice.finish_job(uuid) is
 'Ends a job as completed: counts, sequences, the sample of a dry run; its tables are dropped, or left to
  the sweeper when somebody holds them.';
 
-create or replace function sluice.keep_results(p_job sluice.job)
+create or replace function sluice.keep_results(p_job sluice.job, p_from bigint, p_to bigint, p_actions "char" [])
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    if (p_job.options ->> 'results')::boolean is not true or p_job.options ->> 'dry_run' in ('true', 'write') then
+        return;
+    end if;
+    -- kept with the step that did it: the work table would be empty after a crash
     execute format($sql$
         insert into sluice.result (job_id, n, action, key)
         select $1, w._n,
             case w._action when 'i' then 'inserted' when '=' then 'unchanged' else 'updated' end,
             %s
         from %s as w
-        where w._action is not null and not exists (select from %s as e where e._n = w._n)
+        where w._n >= $2 and w._n < $3 and w._action = any ($4)
+            and not exists (select from %s as e where e._n = w._n)
         on conflict do nothing
     $sql$, coalesce((
         select 'jsonb_build_object(' || string_agg(format('%L, w.%I', i, i), ', ') || ')'
         from jsonb_array_elements_text(p_job.spec -> 'identity') as i
-    ), 'null'), p_job.spec ->> 'work', p_job.spec ->> 'extra') using p_job.job_id;
+    ), 'null'), p_job.spec ->> 'work', p_job.spec ->> 'extra') using p_job.job_id, p_from, p_to, p_actions;
 end;
 $$;
-comment on function sluice.keep_results(sluice.job) is 'Keeps what became of each good record, for results=true.';
+comment on function sluice.keep_results(sluice.job, bigint, bigint, "char" []) is
+'Keeps what became of each good record of a range, for results=true.';

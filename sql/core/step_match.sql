@@ -21,6 +21,7 @@ begin
             from %3$s as w
             cross join lateral jsonb_array_elements(w._errors) with ordinality as e (error, place)
             where w._errors is not null
+                and not exists (select from %2$s as d where d._n = w._n and d._dropped)
         ) as x
         group by x._n
     $sql$, p_job.spec ->> 'plan', p_job.spec ->> 'extra', p_job.spec ->> 'work');
@@ -76,6 +77,78 @@ $$;
 comment on function sluice.store_rejects(sluice.job, bigint) is
 'Writes the collected rejects, up to max_errors of the job, with their lines and raw records.';
 
+create or replace function sluice.match_range(p_job sluice.job, p_from bigint, p_to bigint, p_guilty integer)
+returns integer
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_first bigint;
+    v_last bigint;
+    v_middle bigint;
+    v_code text;
+    v_message text;
+begin
+    begin
+        perform set_config('search_path', sluice.own_path(p_job.spec), true);
+        execute p_job.statements ->> 'match' using p_from, p_to;
+        return p_guilty;
+    exception when others then
+        v_code := sqlstate;
+        v_message := sqlerrm;
+        -- each guilty record costs a search of its own: a rule that always fails is no record's fault
+        if sluice.fault_class(v_code) <> 'record' and v_code <> '54001' or p_guilty >= 1000 then
+            raise;
+        end if;
+    end;
+
+    -- a rule or a CHECK that raises: halve the set until the guilty record is alone
+    execute format(
+        'select min(p._n), max(p._n) from %s as p where p._n >= $1 and p._n < $2', p_job.spec ->> 'plan'
+    ) into v_first, v_last using p_from, p_to;
+    if v_first < v_last then
+        v_middle := v_first + (v_last - v_first) / 2 + 1;
+        p_guilty := sluice.match_range(p_job, v_first, v_middle, p_guilty);
+        return sluice.match_range(p_job, v_middle, v_last + 1, p_guilty);
+    elsif v_first is null then
+        raise exception '%', v_message using errcode = v_code;
+    end if;
+    execute format('insert into %s (_n, _dropped, _error) values ($1, false, $2)', p_job.spec ->> 'extra')
+    using v_first, sluice.record_error('check', null, null, v_message, null, v_code);
+    return p_guilty + 1;
+end;
+$$;
+comment on function sluice.match_range(sluice.job, bigint, bigint, integer) is
+'Matches the records of a range; one that makes the statement fail is found by halving and gets the SQLSTATE
+ as its error. Returns p_guilty and those found here.';
+
+create or replace function sluice.leave_merged(p_job sluice.job)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (
+        select from sluice.step as s
+        where s.job_id = p_job.job_id and s.kind = 'merge' and s.state = 'done'
+    ) then
+        return;
+    end if;
+    -- the plan was lost in a crash and cast again: what the done steps merged and rejected is final
+    execute format($sql$
+        delete from %s as w
+        using sluice.step as s
+        where s.job_id = $1 and s.kind = 'merge' and s.state = 'done' and w._n >= s.lo and w._n < s.hi
+            and (w._errors is null or not exists (
+                select from sluice.reject as r
+                where r.job_id = $1 and r.n = w._n and not r.errors @> '[{"code": "write"}]'
+            ))
+    $sql$, p_job.spec ->> 'work') using p_job.job_id;
+end;
+$$;
+comment on function sluice.leave_merged(sluice.job) is
+'Takes the records of done merge steps out of a match that is made again: they are judged for good.';
+
 create or replace function sluice.match_step(p_job sluice.job, p_step sluice.step)
 returns bigint
 language plpgsql volatile
@@ -99,6 +172,15 @@ declare
     v_unknown text[];
     v_lists constant jsonb := coalesce(p_job.statements -> 'children', '[]');
 begin
+    -- the plan is unlogged: after a crash of Postgres it is empty, not absent
+    execute format('select count(*) from %s as p', p_job.spec ->> 'plan') into v_rows;
+    if v_rows <> (
+        select coalesce(sum(s.rows), 0) from sluice.step as s
+        where s.job_id = p_job.job_id and s.kind = 'cast'
+    ) then
+        perform sluice.cast_again(p_job.job_id);
+        return 0;
+    end if;
     perform set_config('datestyle', 'ISO, YMD', true);
     -- a plan without statistics gets bad joins
     execute format('analyze %s', p_job.spec ->> 'plan');
@@ -112,13 +194,15 @@ begin
         execute v_list ->> 'duplicates';
     end loop;
     if p_job.options ->> 'on_duplicate' in ('first', 'last') then
-        -- dropped by two keys is dropped once
+        -- dropped by two keys is dropped once, and what has errors is rejected instead
         execute format(
-            'delete from %1$s as a using %1$s as b where a._n = b._n and a.ctid > b.ctid', p_job.spec ->> 'extra'
+            'delete from %1$s as a using %1$s as b'
+            ' where a._dropped and a._n = b._n and (not b._dropped or a.ctid > b.ctid)', p_job.spec ->> 'extra'
         );
     end if;
     execute format('analyze %s', p_job.spec ->> 'extra');
-    execute p_job.statements ->> 'match';
+    perform sluice.match_range(p_job, 0, 9223372036854775807, 0);
+    perform sluice.leave_merged(p_job);
     for v_list in select l from jsonb_array_elements(v_lists) as l loop
         execute v_list ->> 'match';
         execute v_list ->> 'faults';
@@ -144,7 +228,11 @@ begin
         execute v_list ->> 'changes';
     end loop;
 
-    v_rejected := sluice.keep_rejects(p_job);
+    v_rejected := sluice.keep_rejects(p_job) + (
+        -- of steps that were done before a crash
+        select coalesce(sum(s.rejected), 0) from sluice.step as s
+        where s.job_id = p_job.job_id and s.kind = 'merge' and s.state = 'done'
+    );
     if p_job.spec ->> 'source' = 'json' and p_job.options ->> 'unknown_fields' = 'ignore' then
         execute format(
             'select array(select distinct u from %s as p cross join lateral unnest(p._unknown) as u'
@@ -164,10 +252,14 @@ begin
     set
         rejected = v_rejected,
         dropped = v_dropped,
-        unchanged = j.received - v_rejected - v_dropped - v_inserts - v_updates,
+        unchanged = j.received - v_rejected - v_dropped - v_inserts - v_updates - (
+            select coalesce(sum(s.inserted + s.updated), 0) from sluice.step as s
+            where s.job_id = p_job.job_id and s.kind = 'merge' and s.state = 'done'
+        ),
         ignored_fields = coalesce(v_unknown, j.ignored_fields),
         metrics = j.metrics || jsonb_build_object('to_insert', v_inserts, 'to_update', v_updates)
     where j.job_id = p_job.job_id;
+    perform sluice.keep_results(p_job, 0, 9223372036854775807, '{=}');
     update sluice.step as s
     set state = 'done', rows = v_inserts + v_updates, finished_at = clock_timestamp()
     where s.step_id = p_step.step_id;

@@ -8,6 +8,7 @@ declare
     v_table text;
     v_keys jsonb;
     v_identity jsonb;
+    v_operators jsonb;
 begin
     select r.* into v_resource from sluice.resource as r where r.name = p_resource;
     if not found then
@@ -28,7 +29,19 @@ begin
             errcode = 'IO409', hint = 'call sluice.unregister, or register its new table';
     end if;
 
-    select coalesce(jsonb_agg(to_jsonb(k) || jsonb_build_object('place', k.place) order by k.place), '[]')
+    select coalesce(jsonb_agg(to_jsonb(k) || jsonb_build_object(
+        'place', k.place,
+        -- what the key is of, without what only its predicate reads
+        'named', coalesce((
+            select jsonb_agg(n.name order by n.place)
+            from unnest(k.columns) with ordinality as n (name, place)
+            where exists (
+                select from jsonb_array_elements(k.parts) as t (part)
+                where t.part ->> 'column' = n.name
+                    or t.part ->> 'column' is null and strpos(t.part ->> 'expr', quote_ident(n.name)) > 0
+            )
+        ), to_jsonb(k.columns))
+    ) order by k.place), '[]')
     into v_keys
     from (
         select row_number() over (order by c.is_primary desc, c.name asc) as place, c.*
@@ -36,7 +49,10 @@ begin
     ) as k;
 
     -- what names a row: the primary key, else the first plain key without nulls
-    select jsonb_path_query_array(k.key, '$.parts[*].column') into v_identity
+    select
+        jsonb_path_query_array(k.key, '$.parts[*].column'),
+        jsonb_path_query_array(k.key, '$.parts[*].operator')
+    into v_identity, v_operators
     from jsonb_array_elements(v_keys) as k (key)
     where
         k.key ->> 'predicate' is null
@@ -60,6 +76,7 @@ begin
         'parent_field', v_resource.parent_field,
         'position_field', v_resource.position_field,
         'identity', coalesce(v_identity, '[]'),
+        'identity_operators', coalesce(v_operators, '[]'),
         'fields', (
             select jsonb_agg(to_jsonb(f) || jsonb_build_object('ident', quote_ident(f.name)) order by f.attnum)
             from sluice.catalog_fields(v_resource.target) as f

@@ -150,6 +150,11 @@ declare
     v_code text;
     v_message text;
 begin
+    -- a step and its record are lost together or not at all: only the last commit of a job
+    -- must reach the disk before anybody hears of it
+    if p_job.received > 1000 then
+        perform set_config('synchronous_commit', 'off', true);
+    end if;
     begin
         v_rows := case p_step.kind
             when 'cast' then sluice.cast_step(p_job, p_step)

@@ -147,7 +147,8 @@ def _database(settings: Settings, *, attach: bool = False) -> Iterator[str]:
     try:
         told = "goes on" if server.adopted else "starts"
         log.info("embedded Postgres %s %s in %s", server.version, told, settings.data_dir)
-        yield server.dsn
+        with server.kept_running():
+            yield server.dsn
     finally:
         server.stop()
 

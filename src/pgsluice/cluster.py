@@ -88,15 +88,18 @@ class Cluster:
         conf.write_text("".join(f"{name} = '{value}'\n" for name, value in quoted.items()))
         conf.chmod(0o644)
 
-    def launch(self) -> None:
-        """Start on the port of the last time, or on a free one."""
-        for attempt in range(5):
-            port = self._choose_port(keep=attempt == 0)
+    def launch(self, *, move: bool = True) -> None:
+        """Start on the port of the last time, or, where it may `move`, on a free one."""
+        keep = True
+        for _ in range(5):
+            port = self._choose_port(keep) if move else self._last_port()
             options = ["-t", "300", "-l", str(self._startup_log), "-o", f"-p {port}"]
             if self._pg_ctl("start", *options).returncode == 0:
                 return
-            if not re.search("could not bind|still in use", self._last_words()):
+            reason = re.search("could not bind|still in use", self._last_words())
+            if not reason:
                 break
+            keep = reason[0] == "still in use"  # by sessions of a dead server, which are leaving
             time.sleep(0.5)
         raise EmbeddedError(
             f"Postgres did not start: {self._last_words()} (log: {self.root / 'log'})"
@@ -105,6 +108,17 @@ class Cluster:
     def stop(self) -> None:
         """End the server; sessions are cut, nothing committed is lost."""
         self._pg_ctl("stop", "-m", "fast", "-t", "60")
+
+    def runs(self) -> bool:
+        """Whether the process of our server is there; cheap enough to ask every second."""
+        try:
+            pid = self._pid_file()[0]
+            os.kill(int(pid), 0)
+        except PermissionError:
+            pass
+        except (IndexError, ValueError, ProcessLookupError):
+            return False
+        return self._may_live(pid)
 
     def alive(self) -> bool:
         """Whether our server runs; waits while it starts, and clears what a dead one left."""
@@ -181,14 +195,16 @@ class Cluster:
         self._run("/bin/sh", "-c", 'cat > "$1"', "sh", pid_file, text=text)
 
     def _choose_port(self, keep: bool) -> int:
-        note = self.root / "port"
-        if keep and note.exists() and _is_free(port := int(note.read_text())):
+        if keep and (self.root / "port").exists() and _is_free(port := self._last_port()):
             return port
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
-        note.write_text(str(port))
+        (self.root / "port").write_text(str(port))
         return port
+
+    def _last_port(self) -> int:
+        return int((self.root / "port").read_text())
 
     def _last_words(self) -> str:
         """The end of the newest log, where Postgres says why it did not start."""

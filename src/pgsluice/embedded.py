@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ log = logging.getLogger("pgsluice.embedded")
 
 # Where root's servers live when the data directory is closed to others (/root, a 0700 home).
 SYSTEM_HOME = Path("/var/lib/pgsluice")
+_LOOK_SECONDS = 1.0
 _OWN_FILES = {"data", "draft", "log", "password", "port", "lock", "location", "pgsluice.conf"}
 
 
@@ -35,6 +37,33 @@ class Server:
     adopted: bool
     _cluster: Cluster
     _lock: int | None
+
+    @contextmanager
+    def kept_running(self) -> Iterator[None]:
+        """For as long as the block lasts, start the server again whenever it has ended."""
+        over = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(over,), name="postgres", daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watch.join()
+
+    def _watch(self, over: threading.Event) -> None:
+        pause = _LOOK_SECONDS
+        while not over.wait(pause):
+            if self._cluster.runs():
+                pause = _LOOK_SECONDS
+                continue
+            log.error("the embedded Postgres has ended; starting it again")
+            try:
+                if not self._cluster.alive():
+                    self._cluster.launch(move=False)  # all who use it know its port
+                log.info("the embedded Postgres runs again")
+            except (EmbeddedError, OSError) as exc:
+                pause = min(pause * 2, 30.0)
+                log.error("%s; trying again in %.0f s", exc, pause)
 
     def stop(self) -> None:
         """End the server cleanly and let another service have the data directory."""

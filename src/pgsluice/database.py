@@ -19,6 +19,31 @@ Pool: TypeAlias = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 log = logging.getLogger("pgsluice.database")
 
+_SAY_AGAIN_SECONDS = 30.0
+
+
+class _Seldom(logging.Filter):
+    """Lets a message pass that has not been seen for half a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # The same failure comes for each pool, attempt and connection: those are not told apart.
+        said = record.getMessage().partition("failed: ")[2] or str(record.msg)
+        if record.created - self._said.get(said, 0.0) < _SAY_AGAIN_SECONDS:
+            return False
+        self._said = {
+            **{text: at for text, at in self._said.items() if record.created - at < 60},
+            said: record.created,
+        }
+        return True
+
+
+# While Postgres is away the pools try again each second, and say so each time.
+logging.getLogger("psycopg.pool").addFilter(_Seldom())
+
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 # The queue's own functions use unqualified names; ours are qualified and do not care.

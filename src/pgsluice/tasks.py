@@ -48,9 +48,16 @@ async def listen(dsn: str, wake: Callable[[], None]) -> None:
                     listen_notify=True,
                 )
         except ProcrastinateException as exc:
-            raise ConnectionError(f"the queue: {exc}") from exc
+            raise ConnectionError(f"the queue: {_root_of(exc)}") from exc
 
     await keep_running(work, "listen to the queue", is_over=lambda: False)
+
+
+def _root_of(exc: BaseException) -> BaseException:
+    """What procrastinate wrapped; its own words are only "Database error"."""
+    while exc.__cause__ is not None:
+        exc = exc.__cause__
+    return exc
 
 
 async def stop(listener: "asyncio.Task[None]") -> None:

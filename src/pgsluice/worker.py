@@ -115,7 +115,8 @@ async def keep_running(
         except Exception as exc:
             if asyncio.get_running_loop().time() - started > 2 * _LONGEST_BACKOFF:
                 backoff = 0.1
-            known = problem_of(exc).status < 500 or problem_of(exc).status == 503
+            status = problem_of(exc).status
+            known = isinstance(exc, OSError) or status < 500 or status == 503
             reason = str(exc).partition("\n")[0]
             log.warning(
                 "cannot %s (%s); trying again in %.1f s", name, reason, backoff, exc_info=not known

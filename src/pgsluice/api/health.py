@@ -1,25 +1,31 @@
 """Is it alive, can it work, what is wrong."""
 
+import asyncio
+from typing import Any
+
 from litestar import Response, get
 
 from ..database import problem_of
+from ..errors import ProblemError, unavailable
 from . import openapi as doc
 from .reply import json_reply
 from .service import AnyRequest, service_of
 
 _FRESH = {"Cache-Control": "no-store"}
+# Who asks whether we can work waits a second or two, not as long as a request would.
+_PATIENCE_SECONDS = 2.0
 
 
 @get(["/health", "/healthz"], opt=doc.HEALTH)
 async def health(request: AnyRequest) -> Response[bytes]:
     """Database, queue and workers as SQL sees them; 503 when one of them fails."""
     try:
-        found = await service_of(request).ask("health")
-    except Exception as exc:
+        found = await _ask(request, "health")
+    except ProblemError as exc:
         found = {
             "status": "unavailable",
             "database": "unavailable",
-            "error": problem_of(exc).detail,
+            "error": exc.detail,
         }
     return json_reply(found, 200 if found.get("status") == "ok" else 503, _FRESH)
 
@@ -28,10 +34,20 @@ async def health(request: AnyRequest) -> Response[bytes]:
 async def ready(request: AnyRequest) -> Response[bytes]:
     """200 once requests can be served."""
     try:
-        release = await service_of(request).ask("release")
-    except Exception as exc:
-        return json_reply({"status": "unavailable", "error": problem_of(exc).detail}, 503, _FRESH)
+        release = await _ask(request, "release")
+    except ProblemError as exc:
+        return json_reply({"status": "unavailable", "error": exc.detail}, 503, _FRESH)
     return json_reply({"status": "ready", "release": release}, headers=_FRESH)
+
+
+async def _ask(request: AnyRequest, name: str) -> Any:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await service_of(request).ask(name)
+    except TimeoutError as exc:
+        raise unavailable() from exc
+    except Exception as exc:
+        raise problem_of(exc) from exc
 
 
 @get("/live", opt=doc.LIVE)

@@ -255,6 +255,8 @@ class Upload:
 
     async def _store(self, job: Job, pieces: list[Piece]) -> None:
         """One segment: the pieces, and more while they come quickly; then the commit."""
+        # The commit beats: a beat on its way there would take a second connection.
+        self._last_beat = time.monotonic()
         async with self._pool.connection() as conn, conn.transaction():
             segment = Segment(conn, job, self.totals.records + 1)
             try:

@@ -18,7 +18,7 @@ select case
 end
 from (
     select case
-        when p_malformed then 'raw'
+        when p_malformed or p_errors @> '[{"code": "malformed"}]' then 'raw'
         when p_record is not json object then 'raw'
         -- what an earlier round added goes; names are read only where that cannot fail
         when p_record ~ '"_(row|errors|raw)"' and strpos(p_record, '\u') = 0 then 'again'
@@ -33,7 +33,8 @@ cross join lateral (
                 to_json(e.key)::text || ':' || translate(e.value::text, e'\n\r', '  '), ','
                 order by e.place
             ) || '}'
-            from json_each(p_record::json) with ordinality as e (key, value, place)
+            -- only what is JSON may be cast: the planner does it ahead where it knows the value
+            from json_each((case k.kind when 'again' then p_record else '{}' end)::json) with ordinality as e (key, value, place)
             where e.key not in ('_row', '_errors', '_raw')
         ), '{}')
     end as body

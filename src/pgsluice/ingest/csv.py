@@ -25,7 +25,8 @@ STRAY = (
 AFTER_QUOTE = "text follows a closing quote: double a quote that is part of the text"
 LONE_CR = "a carriage return stands inside an unquoted cell: quote the cell, or remove it"
 
-_BLANK = re.compile(rb"\r?\n")
+_EOL = re.compile(rb"\r?\n")
+_BLANKS = re.compile(rb"(?:\r?\n)++")
 _EMPTY_OR_END = re.compile(rb"^(?:\\\.)?\n", re.MULTILINE)
 _QUOTED = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"')
 
@@ -139,8 +140,8 @@ class CsvReader(BlockReader):
         return block if block.translate(None, grammar.dropped) == rows else None
 
     def _record(self, data: bytes, pos: int, final: bool, clean: int, out: Marked) -> int:
-        if blank := _BLANK.match(data, pos):
-            self._line += 1
+        if blank := _BLANKS.match(data, pos):
+            self._line += data.count(b"\n", pos, blank.end())
             return blank.end()
         found = self._grammar.record.match(data, pos, pos + self._max)
         if not found:
@@ -162,7 +163,7 @@ class CsvReader(BlockReader):
         last = leading.end() if leading else pos
         cell = _QUOTED if data[last : last + 1] == b'"' else self._grammar.plain
         found = cell.match(data, last, limit)
-        if found and (eol := _BLANK.match(data, found.end(), limit)):
+        if found and (eol := _EOL.match(data, found.end(), limit)):
             raw = data[pos : found.end()]
             out.malformed(raw, self._ragged(raw), self._line)
             self._line += raw.count(b"\n") + 1
@@ -170,7 +171,8 @@ class CsvReader(BlockReader):
         if not found:
             problem = UNCLOSED if complete else None
         else:
-            problem = self._problem(data[found.end() : limit], cell is _QUOTED, complete)
+            rest = data[found.end() : min(limit, found.end() + 2)]
+            problem = self._problem(rest, cell is _QUOTED, complete)
         return self._bad_line(data, pos, problem, final, out) if problem else WAIT
 
     def _problem(self, rest: bytes, quoted: bool, complete: bool) -> str | None:

@@ -25,6 +25,9 @@ def _keep_invalid(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
     bad = error.object[error.start : error.end]
+    if error.encoding.startswith(("utf-16", "utf-32")):
+        # Half a character is no ASCII: its bytes must not become a line end or a NUL.
+        return "".join(f"\\x{byte:02x}" for byte in bad) + "\udcff", error.end
     kept = "".join(chr(0xDC00 + byte) if byte > 127 else chr(byte) for byte in bad)
     # Only bytes from 0xC0 could become UTF-8 together with what follows; 0xFF never does.
     return kept if 0x80 <= max(bad) < 0xC0 else kept + "\udcff", error.end

@@ -44,7 +44,7 @@ class HeaderScan:
             raw = data[pos:stop]
             eol = _LINE_END.match(data, stop)
             if not final and (not eol or (eol[0] == b"\r" and eol.end() == len(data))):
-                if len(data) - pos > MAX_HEADER or data[stop : stop + 1] not in (b"", b"\r", b'"'):
+                if len(data) > MAX_HEADER or data[stop : stop + 1] not in (b"", b"\r", b'"'):
                     raise self._unreadable(line)
                 return None
             if not eol and stop < len(data):
@@ -84,7 +84,11 @@ def _names(raw: bytes, delimiter: bytes, line: int) -> list[str]:
             line=line,
         ) from None
     if "\0" in text:
-        raise MalformedBody("the header holds a NUL byte: is this a CSV file?", line=line)
+        raise MalformedBody(
+            "the header holds a NUL byte: is this a CSV file? If it is UTF-16, say so "
+            "(encoding=utf-16-le)",
+            line=line,
+        )
     mark = delimiter.decode()
     cell = rf'(?:\A|{re.escape(mark)})((?>"[^"]*+(?:""[^"]*+)*+"|[^"{re.escape(mark)}]*+))'
     cells: list[str] = re.findall(cell, text)

@@ -3,7 +3,6 @@
 import codecs
 import re
 from collections.abc import Iterator
-from json import JSONDecodeError, JSONDecoder
 
 import msgspec
 
@@ -11,15 +10,15 @@ from .batch import Batch
 from .errors import MalformedBody
 from .lines import TOO_DEEP
 from .nesting import Nesting
-from .pieces import MAX_RECORD_BYTES, RAW_LIMIT, Piece, megabytes
+from .pieces import MAX_RECORD_BYTES, RAW_LIMIT, Piece, megabytes, show
+from .values import NoValueError, TooDeepError, value_end
 
 BULK = 128 * 1024
-NEAR = 16
+# So many characters may be read again behind lines that are no records.
+PATIENCE = 128 * 1024 * 1024
 
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
-# Only where a value ends is asked of this decoder: numbers stay text, controls are SQL's to judge.
-_ANY = JSONDecoder(strict=False, parse_int=str, parse_float=str)
 
 EMPTY = "the file is empty: send a JSON array of objects, or one object after the other"
 
@@ -42,6 +41,7 @@ class JsonReader:
         self._size = 0
         self._need = 0
         self._bulk_from = 0
+        self._patience = PATIENCE
         self._line = 1
         self._batch = Batch()
         self._kind = ""
@@ -108,7 +108,7 @@ class JsonReader:
         if mark not in "[{":
             raise self._error(
                 "a JSON file is an array of objects, or one object after the other; this one "
-                f"starts with {mark!r}"
+                f"starts with {show(mark.encode('utf-8', 'surrogateescape')).decode()!r}"
             )
         self._kind = "array" if mark == "[" else "objects"
         return pos + 1 if mark == "[" else pos
@@ -160,18 +160,20 @@ class JsonReader:
 
     def _element(self, text: str, pos: int, final: bool) -> int:
         try:
-            end = _ANY.raw_decode(text, pos)[1]
-        except RecursionError:
+            end = value_end(text, pos)
+        except TooDeepError:
             self._nesting = Nesting(self._max)
             return pos
-        except JSONDecodeError as error:
-            if not _may_be_cut(error, text):
-                raise self._error(f"it is not valid JSON ({error.msg})", error, pos) from error
+        except NoValueError as error:
+            newlines = text.count("\n", pos, error.pos)
+            if not error.cut:
+                what = f"it is not valid JSON ({error.what})"
+                raise self._error(what, newlines) from error
             if len(text) - pos > self._max:
                 self._nesting = Nesting(self._max)
                 return pos
             if final:
-                raise self._error("the file was cut off inside it", error, pos) from error
+                raise self._error("the file was cut off inside it", newlines) from error
             return -1
         if end == len(text) and not final and text[end - 1] not in '}]"':
             return -1
@@ -194,20 +196,39 @@ class JsonReader:
     def _object(self, text: str, pos: int, final: bool) -> int:
         if (after := self._bulk_of_lines(text, pos)) > pos:
             return after
+        if self._patience < 0:
+            return self._line_alone(text, pos, final)
         try:
-            end = _ANY.raw_decode(text, pos)[1]
-        except RecursionError:
+            end = value_end(text, pos)
+        except TooDeepError as error:
+            self._patience -= error.pos - pos
             return self._bad_line(text, pos, TOO_DEEP, final)
-        except JSONDecodeError as error:
-            cut = _may_be_cut(error, text)
-            if cut and not final and len(text) - pos <= self._max:
+        except NoValueError as error:
+            if error.cut and not final and len(text) - pos <= self._max:
                 return -1
-            problem = f"the record is not valid JSON ({error.msg}): mend it"
-            return self._bad_line(text, pos, problem, final)
+            self._patience -= error.pos - pos
+            return self._bad_line(text, pos, _mend(error), final)
         if end == len(text) and not final and text[end - 1] not in '}]"':
             return -1
         self._take(text[pos:end])
         return end
+
+    def _line_alone(self, text: str, pos: int, final: bool) -> int:
+        """Take a line that must be a record by itself; else each line could cost all behind it."""
+        end = text.find("\n", pos)
+        if end < 0 and not final:
+            return self._bad_line(text, pos, self._too_long(), final)
+        line = text[pos : end if end >= 0 else len(text)].rstrip()
+        try:
+            if value_end(line, 0) == len(line):
+                self._take(line)
+                return pos + len(line)
+            problem = "text follows the record on its line: remove it"
+        except TooDeepError:
+            problem = TOO_DEEP
+        except NoValueError as error:
+            problem = _mend(error)
+        return self._bad_line(text, pos, problem, final)
 
     def _bulk_of_lines(self, text: str, pos: int) -> int:
         stop = text.rfind("\n", pos, pos + BULK)
@@ -249,19 +270,19 @@ class JsonReader:
 
     def _take(self, raw: str, problem: str | None = None, newlines: int | None = None) -> None:
         if not problem and len(raw) > self._max:
-            limit = megabytes(self._max)
-            problem = f"the record is longer than {limit}: split it, or raise the limit"
+            problem = self._too_long()
         if problem:
             self._batch.bad(raw[:RAW_LIMIT], problem, self._line)
         else:
             self._batch.good(raw, self._line)
         self._line += raw.count("\n") if newlines is None else newlines
 
-    def _error(
-        self, what: str, error: JSONDecodeError | None = None, pos: int = 0
-    ) -> MalformedBody:
+    def _too_long(self) -> str:
+        return f"the record is longer than {megabytes(self._max)}: split it, or raise the limit"
+
+    def _error(self, what: str, newlines: int = 0) -> MalformedBody:
         row = self._batch.row + 1
-        line = self._line + (error.doc.count("\n", pos, error.pos) if error else 0)
+        line = self._line + newlines
         return MalformedBody(
             f"the JSON cannot be read at record {row}, line {line}: {what}; mend the file and "
             "send it again",
@@ -270,6 +291,5 @@ class JsonReader:
         )
 
 
-def _may_be_cut(error: JSONDecodeError, text: str) -> bool:
-    """True when more text could make it valid."""
-    return error.pos + NEAR >= len(text) or error.msg.startswith("Unterminated string")
+def _mend(error: NoValueError) -> str:
+    return f"the record is not valid JSON ({error.what}): mend it"

@@ -1,7 +1,6 @@
 """NDJSON: one record per line."""
 
 import re
-from itertools import accumulate
 
 from .blocks import BlockReader
 from .pieces import (
@@ -18,8 +17,8 @@ TOO_DEEP = f"the record is nested deeper than {MAX_DEPTH:,} levels: flatten it"
 QUOTE, DELIMITER = b"\x01", b"\x02"
 
 _SPECIAL = re.compile(rb"[\x01\x02\r\n]")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_RUN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]++|[\]}]++', re.DOTALL)
+_BLANKS = re.compile(rb"(?:[ \t\r\v\f]*+\n)++")
 
 
 def line_markup() -> Markup:
@@ -36,9 +35,17 @@ def too_deep(text: bytes) -> bool:
     """True when JSON text is nested deeper than Postgres should be asked to read."""
     if len(text) <= 2 * MAX_DEPTH or text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
-    brackets = _STRING.sub(b"", text).translate(None, _NOT_BRACKETS)
-    steps = (1 if bracket in b"[{" else -1 for bracket in brackets)
-    return max(accumulate(steps), default=0) > MAX_DEPTH
+    depth = 0
+    for run in _RUN.finditer(text):
+        start, end = run.span()
+        mark = text[start]
+        if mark in b"[{":
+            depth += end - start
+            if depth > MAX_DEPTH:
+                return True
+        elif mark in b"]}":
+            depth -= end - start
+    return False
 
 
 class LineReader(BlockReader):
@@ -65,17 +72,19 @@ class LineReader(BlockReader):
         return block
 
     def _record(self, data: bytes, pos: int, final: bool, clean: int, out: Marked) -> int:
+        if blank := _BLANKS.match(data, pos):
+            self._line += data.count(b"\n", pos, blank.end())
+            return blank.end()
         end = data.find(b"\n", pos)
         if end < 0 or end - pos >= self._max:
             limit = megabytes(self._max)
             problem = f"the record is longer than {limit}: split it, or raise the limit"
             return self._bad_line(data, pos, problem, final, out)
         text = data[pos:end].removesuffix(b"\r")
-        if text and not text.isspace():
-            dirt = None if end < clean else find_dirt(text)
-            if dirt or too_deep(text):
-                out.malformed(text, dirt or TOO_DEEP, self._line)
-            else:
-                out.good(line_cell(text, self._markup), self._line)
+        dirt = None if end < clean else find_dirt(text)
+        if dirt or too_deep(text):
+            out.malformed(text, dirt or TOO_DEEP, self._line)
+        else:
+            out.good(line_cell(text, self._markup), self._line)
         self._line += 1
         return end + 1

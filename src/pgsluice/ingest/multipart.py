@@ -1,5 +1,6 @@
 """multipart/form-data, streamed: one file, and fields before and after it."""
 
+import re
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from multipart import (  # type: ignore[import-untyped] # the library has no typ
 )
 
 from .errors import BadOption, MalformedBody, TooLarge
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 MAX_FIELD = 64 * 1024
 MAX_PARTS = 100
@@ -70,7 +73,7 @@ class Form:
                 raise BadOption("the form has two files: send one file per request")
             # Some clients send a path; only its last part is the file's name.
             path = (event.filename or "").replace("\\", "/")
-            name = path.rpartition("/")[2] or None
+            name = _CONTROLS.sub("", path.rpartition("/")[2]) or None
             self._file = FilePart(event.name, name, event.content_type, self._body())
             return
 
@@ -107,6 +110,10 @@ async def _events(boundary: str, chunks: AsyncIterable[bytes]) -> AsyncIterator[
             f"the form is too large ({error}): send at most {MAX_PARTS} parts with short headers"
         ) from error
     except MultipartError as error:
+        if isinstance(error.__context__, UnicodeDecodeError):
+            raise MalformedBody(
+                "the head of a part is not valid UTF-8: send field and file names as UTF-8"
+            ) from error
         raise MalformedBody(
             f"the multipart/form-data body cannot be read ({error}): it was cut off, or its "
             "boundary is not the one in Content-Type"

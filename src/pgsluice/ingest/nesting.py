@@ -5,8 +5,9 @@ import re
 from .lines import MAX_DEPTH, TOO_DEEP
 from .pieces import RAW_LIMIT, megabytes
 
-_MARK = re.compile(r'["\[\]{}]')
-_IN_STRING = re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL)
+_IN_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+# A run of brackets counts as one.
+_TOKEN = re.compile(rf'"{_IN_STRING.pattern}("?)|[\[{{]++|[\]}}]++', re.DOTALL)
 
 
 class Nesting:
@@ -38,7 +39,7 @@ class Nesting:
 
     def feed(self, text: str, pos: int) -> int:
         """Go on at `pos`; returns the end of the value, or -1 when it is not in this text."""
-        end = self._find_end(text, pos)
+        end = self.find_end(text, pos)
         stop = len(text) if end < 0 else end
         self.newlines += text.count("\n", pos, stop)
         self._size += stop - pos
@@ -47,34 +48,39 @@ class Nesting:
             self._kept = [self.text()[:RAW_LIMIT]]
         return end
 
-    def _find_end(self, text: str, pos: int) -> int:
-        if self._escaped and pos < len(text):
-            self._escaped = False
-            pos += 1
-        while pos < len(text):
-            if self._in_string:
-                inside = _IN_STRING.match(text, pos)
-                end = inside.end() if inside else pos
-                pos = end + 1
-                self._escaped = text[end:pos] == "\\"
-                self._in_string = pos > len(text) or self._escaped
-                if not self._depth and not self._in_string:
-                    return pos
-                continue
-            mark = _MARK.search(text, pos)
-            if not mark:
-                return -1
-            pos = mark.end()
-            self._count(mark[0])
-            if not self._depth and not self._in_string:
+    def find_end(self, text: str, pos: int) -> int:
+        """As `feed`, but the text is not kept."""
+        if self._in_string:
+            pos = self._end_string(text, pos)
+            if pos < 0 or not self._depth:
                 return pos
+        for token in _TOKEN.finditer(text, pos):
+            start, end = token.span()
+            mark = text[start]
+            if mark == '"':
+                if not token[1]:
+                    self._in_string = True
+                    self._escaped = text.startswith("\\", end)
+                    return -1
+                if not self._depth:
+                    return end
+            elif mark in "[{":
+                self._depth += end - start
+                self._deepest = max(self._deepest, self._depth)
+            elif end - start >= self._depth:
+                return start + self._depth
+            else:
+                self._depth -= end - start
         return -1
 
-    def _count(self, mark: str) -> None:
-        if mark == '"':
-            self._in_string = True
-        elif mark in "[{":
-            self._depth += 1
-            self._deepest = max(self._deepest, self._depth)
-        else:
-            self._depth -= 1
+    def _end_string(self, text: str, pos: int) -> int:
+        if pos == len(text):
+            return -1
+        if self._escaped:
+            self._escaped = False
+            pos += 1
+        inside = _IN_STRING.match(text, pos)
+        end = inside.end() if inside else pos
+        self._in_string = not text.startswith('"', end)
+        self._escaped = self._in_string and text.startswith("\\", end)
+        return -1 if self._in_string else end + 1

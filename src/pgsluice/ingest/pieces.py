@@ -9,8 +9,8 @@ MAX_RECORD_BYTES = 64 * 1024 * 1024
 RAW_LIMIT = 1024 * 1024
 
 NOT_UTF8 = (
-    "the record is not valid UTF-8: save the file as UTF-8, or name its encoding "
-    "(encoding=windows-1252)"
+    "the record is not valid UTF-8, or not in the encoding named: save the file as UTF-8, or name "
+    "its encoding (encoding=windows-1252)"
 )
 HAS_NUL = "the record holds a NUL byte, which no text can hold: remove it"
 
@@ -83,9 +83,9 @@ class Markup:
         quote = self._quote
         return quote + text.replace(quote, quote * 2) + quote
 
-    def good(self, cells: bytes, line: int) -> bytes:
-        """A marked record whose cells are already written."""
-        return cells + self._tail + self._quote + b"%d" % line + self._quote + b"\n"
+    def lined(self, line: int) -> bytes:
+        """What follows the cells of a good record, with its line."""
+        return self._tail + self._quote + b"%d" % line + self._quote + b"\n"
 
     def malformed(self, raw: bytes, problem: str, line: int) -> bytes:
         """A marked record without cells: its raw text and what is wrong with it."""
@@ -113,7 +113,8 @@ class Marked:
 
     def good(self, cells: bytes, line: int) -> None:
         """Add one record whose cells are already written."""
-        self._data.append(self._markup.good(cells, line))
+        # Not concatenated here: a cell may be 64 MB.
+        self._data += (cells, self._markup.lined(line))
         self._records += 1
 
     def malformed(self, raw: bytes, problem: str, line: int) -> None:
@@ -126,4 +127,5 @@ class Marked:
         """The piece, unless nothing was added."""
         if self._records:
             data = b"".join(self._data)
+            self._data.clear()
             yield Piece(data, True, self._records, self._malformed, self._lines)

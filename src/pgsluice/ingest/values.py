@@ -1,0 +1,62 @@
+"""Where one JSON value ends, found with bounded work and without building it when it is large."""
+
+from json import JSONDecodeError, JSONDecoder
+
+from .nesting import Nesting
+from .pieces import MAX_RECORD_BYTES
+
+# A parser makes objects of what it reads, a scan for brackets does not: it takes over from here.
+_WINDOWS = (16 * 1024, 1024 * 1024)
+_NEAR = 16
+
+# Only where a value ends is asked of this decoder: numbers stay text, controls are SQL's to judge.
+_ANY = JSONDecoder(strict=False, parse_int=str, parse_float=str)
+
+
+class NoValueError(ValueError):
+    """The text at hand is no value; `pos` is where that showed, `cut` that more text may help."""
+
+    def __init__(self, what: str, pos: int, *, cut: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.pos = pos
+        self.cut = cut
+
+
+class TooDeepError(ValueError):
+    """The value is nested too deeply; `pos` is as far as it was read."""
+
+    def __init__(self, pos: int) -> None:
+        super().__init__()
+        self.pos = pos
+
+
+def value_end(text: str, pos: int) -> int:
+    """The end of the value at `pos`; raises NoValueError or TooDeepError.
+
+    A value of more than 1 MB is followed by its brackets alone: SQL judges what is inside.
+    """
+    for size in _WINDOWS:
+        window = text[pos : pos + size]
+        whole = pos + len(window) == len(text)
+        try:
+            end = _ANY.raw_decode(window)[1]
+        except RecursionError:
+            raise TooDeepError(pos + len(window)) from None
+        except JSONDecodeError as error:
+            cut = error.pos + _NEAR >= len(window) or error.msg.startswith("Unterminated string")
+            if whole or not cut:
+                raise NoValueError(error.msg, pos + error.pos, cut=cut) from None
+            continue
+        # A number that touches the end of the window may go on behind it.
+        if whole or end < len(window) or window[-1] in '}]"':
+            return pos + end
+    if text[pos] not in '{["':
+        raise NoValueError("a number is longer than 1 MB", pos + _WINDOWS[-1])
+    nesting = Nesting(MAX_RECORD_BYTES)
+    end = nesting.find_end(text, pos)
+    if end < 0:
+        raise NoValueError("a bracket or quote is never closed", len(text), cut=True)
+    if nesting.problem():
+        raise TooDeepError(end)
+    return end

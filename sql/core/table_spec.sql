@@ -8,6 +8,8 @@ declare
     v_table text;
     v_keys jsonb;
     v_identity jsonb;
+    v_fields jsonb;
+    v_triggers jsonb;
     v_operators jsonb;
 begin
     select r.* into v_resource from sluice.resource as r where r.name = p_resource;
@@ -29,6 +31,14 @@ begin
             errcode = 'IO409', hint = 'call sluice.unregister, or register its new table';
     end if;
 
+    -- each is asked once: a call plans its query anew
+    select jsonb_agg(
+        to_jsonb(f) || jsonb_build_object('ident', quote_ident(f.name)) order by f.attnum
+    )
+    into v_fields
+    from sluice.catalog_fields(v_resource.target) as f;
+    select coalesce(jsonb_agg(to_jsonb(t) order by t.name), '[]') into v_triggers
+    from sluice.catalog_triggers(v_resource.target) as t;
     select coalesce(jsonb_agg(to_jsonb(k) || jsonb_build_object(
         'place', k.place,
         -- what the key is of, without what only its predicate reads
@@ -58,8 +68,8 @@ begin
         k.key ->> 'predicate' is null
         and not jsonb_path_exists(k.key, '$.parts[*] ? (@.column == null)')
         and not exists (
-            select from sluice.catalog_fields(v_resource.target) as f
-            where k.key -> 'columns' ? f.name and not f.not_null
+            select from jsonb_array_elements(v_fields) as f
+            where k.key -> 'columns' ? (f ->> 'name') and not (f ->> 'not_null')::boolean
         )
     order by (k.key ->> 'place')::integer
     limit 1;
@@ -77,10 +87,7 @@ begin
         'position_field', v_resource.position_field,
         'identity', coalesce(v_identity, '[]'),
         'identity_operators', coalesce(v_operators, '[]'),
-        'fields', (
-            select jsonb_agg(to_jsonb(f) || jsonb_build_object('ident', quote_ident(f.name)) order by f.attnum)
-            from sluice.catalog_fields(v_resource.target) as f
-        ),
+        'fields', v_fields,
         'keys', v_keys,
         'checks', (
             select coalesce(jsonb_agg(to_jsonb(c) || jsonb_build_object('place', c.place) order by c.place), '[]')
@@ -109,14 +116,10 @@ begin
                 from sluice.catalog_references(v_resource.target) as k
             ) as r
         ),
-        'triggers', (
-            select coalesce(jsonb_agg(to_jsonb(t) order by t.name), '[]')
-            from sluice.catalog_triggers(v_resource.target) as t
-        ),
+        'triggers', v_triggers,
         -- a BEFORE ROW trigger may mend what a CHECK would refuse
-        'prejudge', v_resource.prejudge or not exists (
-            select from sluice.catalog_triggers(v_resource.target) as t where t.before_row
-        ),
+        'prejudge', v_resource.prejudge
+        or not v_triggers @> '[{"before_row": true}]',
         'rules', (
             select coalesce(jsonb_agg(to_jsonb(u) - 'resource' order by u.code), '[]')
             from sluice.rule as u

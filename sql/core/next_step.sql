@@ -82,8 +82,9 @@ begin
             ));
             return 'failed';
         end if;
-        if v_job.options ->> 'dry_run' is distinct from 'true' then
-            perform sluice.plan_merge(v_job);
+        if v_job.options ->> 'dry_run' is distinct from 'true' and not sluice.plan_merge(v_job) then
+            perform sluice.cast_again(p_job_id);
+            return 'cast again';
         end if;
         update sluice.job as j set phase = 'merge', done = 0 where j.job_id = p_job_id;
         return 'merge';
@@ -103,7 +104,7 @@ comment on function sluice.advance_job(uuid) is
 'Takes a job whose phase has no step left to its next phase: cast, match, merge, end.';
 
 create or replace function sluice.plan_merge(p_job sluice.job)
-returns void
+returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -134,11 +135,18 @@ begin
         order by r.part
     $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
     using p_job.job_id, case when v_whole then 9223372036854775807 else 50000 end;
+    -- a crash since the match has emptied what it wrote
+    return (
+        select coalesce(sum(s.rows) filter (where s.kind = 'merge' and s.state = 'todo'), 0)
+            = sum(s.rows) filter (where s.kind = 'match')
+        from sluice.step as s
+        where s.job_id = p_job.job_id
+    );
 end;
 $$;
 comment on function sluice.plan_merge(sluice.job) is
 'Cuts the merge into steps of at most 50,000 records; atomic jobs and tables that refer to themselves are
- merged whole.';
+ merged whole. False when the plan is not what the match left: it was lost in a crash.';
 
 create or replace function sluice.carry_out(p_job sluice.job, p_step sluice.step)
 returns jsonb

@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from . import __version__, tasks
-from .api import docs, exports, health, imports, jobs, openapi, resources
+from .api import access, docs, exports, health, imports, jobs, openapi, resources
 from .api.envelope import Envelope
 from .api.reply import problem_reply
 from .api.service import AnyRequest, Service
@@ -56,7 +56,10 @@ def create_app(settings: Settings) -> Litestar:
         downloads=_pool(settings, max(2, size // 2), "pgsluice download"),
     )
     app = Litestar(
-        route_handlers=[Router(f"/{settings.api_prefix}", route_handlers=_API), *_ROOT],
+        route_handlers=[
+            Router(f"/{settings.api_prefix}", route_handlers=_API, guards=[access.guard]),
+            *_ROOT,
+        ],
         lifespan=[lambda _: _running(service)],
         exception_handlers={Exception: _refuse},
         state=State({"service": service}),

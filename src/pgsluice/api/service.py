@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from litestar import Request
+from litestar.connection import ASGIConnection
 
 from ..database import Pool, call
 from ..errors import busy
@@ -16,6 +17,7 @@ from ..settings import Settings
 # Uploads beyond this are told to come back; each holds a connection only while it has data.
 MAX_UPLOADS = 100
 
+AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 
 
@@ -70,7 +72,7 @@ class Service:
         return job
 
 
-def service_of(request: AnyRequest) -> Service:
+def service_of(request: AnyConnection) -> Service:
     """The service that this request came to."""
     service: Service = request.app.state["service"]
     return service

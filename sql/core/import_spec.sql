@@ -1,6 +1,9 @@
 create or replace function sluice.default_literal(p_field jsonb, p_value jsonb)
 returns text
 language plpgsql stable
+set datestyle = 'ISO, YMD'
+set timezone = 'UTC'
+set intervalstyle = 'postgres'
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -19,6 +22,8 @@ begin
         raise exception 'the default for % is no %: %', p_field ->> 'name', p_field ->> 'type',
             quote_literal(left(v_text, 200)) using errcode = 'IO400', hint = 'correct option defaults';
     end if;
+    -- as it means the same in every session
+    execute format('select %L::%s::text', v_text, p_field ->> 'type') into v_text;
     return format('%L::%s', v_text, p_field ->> 'base_type');
 end;
 $$;

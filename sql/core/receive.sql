@@ -54,6 +54,20 @@ begin
             raise exception 'the header has an empty name' using
                 errcode = 'IO400', hint = 'name each field, or take the empty column away';
         end if;
+        -- the stage of psql has columns named as the file's
+        select h into v_bad from unnest(p_header) as h
+        where p_by_psql and (octet_length(h) > 63 or h in (
+            '_n', '_malformed', '_problem', '_line_no', 'ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'
+        ))
+        limit 1;
+        if found or p_by_psql and cardinality(p_header) > 1596 then
+            raise exception 'psql cannot copy a file with %', coalesce(
+                'the field ' || quote_literal(left(v_bad, 200)), 'more than 1596 fields'
+            ) using errcode = 'IO400', hint = 'rename or leave out what is too much, or send the file over HTTP';
+        end if;
+        if strpos(p_options ->> 'null', coalesce(p_options ->> 'delimiter', ',')) > 0 then
+            perform sluice.option_error('null', p_options ->> 'null', 'it must not hold the delimiter');
+        end if;
     end if;
     insert into sluice.job (job_id, format, file_name, header, shape, options, by_psql, release)
     values (

@@ -59,7 +59,8 @@ def begin(conn: Connection, resource: str, data: str, form: str, **options: Any)
     """Begin an import and copy the data into its stage; the job's id."""
     header = None
     if form == "csv":
-        header = next(csv.reader(io.StringIO(data), delimiter=options.get("delimiter", ",")))
+        sign = options.get("delimiter", ",")
+        header = next(csv.reader(io.StringIO(data), delimiter=sign if len(sign) == 1 else ","))
     job_id, command = conn.execute(
         "select * from sluice.import_begin(%s, %s, header => %s, options => %s, file_name => %s)",
         [resource, form, header, Jsonb(options), "file"],

@@ -25,7 +25,7 @@ class BlockReader:
     """
 
     # Chunks are collected up to this many bytes before they are looked at.
-    minimum = 64 * 1024
+    minimum = 256 * 1024
 
     def __init__(self, max_record_bytes: int = MAX_RECORD_BYTES, *, fast: bool = True) -> None:
         self._max = max_record_bytes
@@ -42,10 +42,15 @@ class BlockReader:
         """The physical line that comes next."""
         return self._line
 
+    def waits(self, size: int) -> bool:
+        """True when a chunk of this size would only be put by."""
+        return self._size + size < max(self._need, self.minimum)
+
     def feed(self, chunk: bytes) -> Iterator[Piece]:
         """Take more bytes; yields the pieces that became complete."""
+        reads = not self.waits(len(chunk))
         self._push(chunk)
-        if self._size >= max(self._need, self.minimum):
+        if reads:
             yield from self._read(final=False)
 
     def close(self) -> Iterator[Piece]:

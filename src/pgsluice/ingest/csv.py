@@ -81,6 +81,10 @@ class CsvReader(BlockReader):
         self._started = False
         self._array = False
 
+    def waits(self, size: int) -> bool:
+        """True when a chunk of this size would only be put by."""
+        return self._started and super().waits(size)
+
     def start(self, shape: str) -> Iterator[Piece]:
         """Go on behind the header, for a stage of this shape ("cells" or "array")."""
         width = len(self.header or ())

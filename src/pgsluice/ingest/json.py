@@ -14,6 +14,7 @@ from .pieces import MAX_RECORD_BYTES, RAW_LIMIT, Piece, megabytes, show
 from .values import NoValueError, TooDeepError, value_end
 
 BULK = 128 * 1024
+WORTH_IT = 4 * 1024
 # So many characters may be read again behind lines that are no records.
 PATIENCE = 128 * 1024 * 1024
 
@@ -31,7 +32,7 @@ class JsonReader:
     record by itself: the result must be the same.
     """
 
-    minimum = 64 * 1024
+    minimum = 256 * 1024
 
     def __init__(self, max_record_bytes: int = MAX_RECORD_BYTES, *, fast: bool = True) -> None:
         self._max = max_record_bytes
@@ -54,10 +55,15 @@ class JsonReader:
         """The physical line that comes next."""
         return self._line
 
+    def waits(self, size: int) -> bool:
+        """True when a chunk of this size would only be put by."""
+        return self._size + size < max(self._need, self.minimum)
+
     def feed(self, chunk: bytes) -> Iterator[Piece]:
         """Take more bytes; yields the pieces that became complete."""
+        reads = not self.waits(len(chunk))
         self._push(self._decoder.decode(chunk))
-        if self._size >= max(self._need, self.minimum):
+        if reads:
             yield from self._read(final=False)
 
     def close(self) -> Iterator[Piece]:
@@ -140,8 +146,9 @@ class JsonReader:
 
     def _bulk_of_array(self, text: str, pos: int) -> int:
         """Take many elements at once; returns `pos` when that is not sure to be right."""
-        stop = pos + BULK
-        if not self._fast or pos < self._bulk_from or len(text) < stop or self._max < BULK:
+        stop = min(pos + BULK, len(text))
+        enough = stop - pos >= WORTH_IT and pos >= self._bulk_from and self._max >= BULK
+        if not self._fast or not enough:
             return pos
         for _ in range(8):
             # "[" + elements + "]" is JSON only if the comma behind them is the array's own.
@@ -232,8 +239,8 @@ class JsonReader:
 
     def _bulk_of_lines(self, text: str, pos: int) -> int:
         stop = text.rfind("\n", pos, pos + BULK)
-        enough = len(text) >= pos + BULK and pos >= self._bulk_from and self._max >= BULK
-        if not self._fast or not enough or stop <= pos:
+        enough = stop - pos >= WORTH_IT and pos >= self._bulk_from and self._max >= BULK
+        if not self._fast or not enough:
             return pos
         self._bulk_from = pos + BULK
         lines = text[pos:stop].replace("\r\n", "\n")

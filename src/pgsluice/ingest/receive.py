@@ -1,5 +1,6 @@
 """The receive step: text in, a stage filled in committed segments."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
@@ -135,6 +136,7 @@ class Upload:
         self._job: Job | None = None
         self._source: Source
         self._pieces: Iterator[Piece] = iter(())
+        self._idle = True
         self._ended = False
         self._last_beat = time.monotonic()
         self._stored_bytes = 0
@@ -191,7 +193,7 @@ class Upload:
             while reader.header is None and not self._ended:
                 await self._read(BEAT_SECONDS)
                 # The reader works only while it is asked for pieces; none come before the header.
-                list(self._pieces)
+                await self._work()
             header = reader.header
             options = options | {"delimiter": reader.delimiter.decode()}
         async with self._pool.connection() as conn:
@@ -205,7 +207,7 @@ class Upload:
             )
         job = msgspec.convert(reply, Job)
         if isinstance(reader, CsvReader):
-            self._pieces = self._after_header(reader, job.shape)
+            self._pieces, self._idle = self._after_header(reader, job.shape), False
         return job
 
     def _after_header(self, reader: CsvReader, shape: str) -> Iterator[Piece]:
@@ -220,6 +222,7 @@ class Upload:
         except TimeoutError:
             await self._beat_if_due()
             return False
+        self._idle = chunk is not None and self._reader.waits(len(chunk))
         if chunk is None:
             self._ended = True
             self._pieces = self._reader.close()
@@ -231,11 +234,17 @@ class Upload:
     async def _next_piece(self, seconds: float) -> Piece | None:
         """The next piece; None at the end, or when none came in time."""
         until = time.monotonic() + seconds
-        while (piece := next(self._pieces, None)) is None:
+        while (piece := await self._work()) is None:
             left = until - time.monotonic()
             if self._ended or left <= 0 or not await self._read(left):
                 return None
         return piece
+
+    async def _work(self) -> Piece | None:
+        """The next piece of what has been read, found in a thread: a hostile record takes long."""
+        if self._idle:
+            return next(self._pieces, None)
+        return await asyncio.to_thread(next, self._pieces, None)
 
     async def _gather(self) -> list[Piece]:
         """Pieces worth a segment: 1 MB, or what came in 5 seconds; none only at the end."""

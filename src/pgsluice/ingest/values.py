@@ -6,6 +6,7 @@ from .nesting import Nesting
 from .pieces import MAX_RECORD_BYTES
 
 # A parser makes objects of what it reads, a scan for brackets does not: it takes over from here.
+_SMALL = 256 * 1024
 _WINDOWS = (16 * 1024, 1024 * 1024)
 _NEAR = 16
 
@@ -36,17 +37,18 @@ def value_end(text: str, pos: int) -> int:
 
     A value of more than 1 MB is followed by its brackets alone: SQL judges what is inside.
     """
+    if len(text) <= _SMALL:
+        return _parsed_end(text, pos)
     for size in _WINDOWS:
         window = text[pos : pos + size]
         whole = pos + len(window) == len(text)
         try:
-            end = _ANY.raw_decode(window)[1]
-        except RecursionError:
-            raise TooDeepError(pos + len(window)) from None
-        except JSONDecodeError as error:
-            cut = error.pos + _NEAR >= len(window) or error.msg.startswith("Unterminated string")
-            if whole or not cut:
-                raise NoValueError(error.msg, pos + error.pos, cut=cut) from None
+            end = _parsed_end(window, 0)
+        except TooDeepError as error:
+            raise TooDeepError(pos + error.pos) from None
+        except NoValueError as error:
+            if whole or not error.cut:
+                raise NoValueError(error.what, pos + error.pos, cut=error.cut) from None
             continue
         # A number that touches the end of the window may go on behind it.
         if whole or end < len(window) or window[-1] in '}]"':
@@ -60,3 +62,13 @@ def value_end(text: str, pos: int) -> int:
     if nesting.problem():
         raise TooDeepError(end)
     return end
+
+
+def _parsed_end(text: str, pos: int) -> int:
+    try:
+        return _ANY.raw_decode(text, pos)[1]
+    except RecursionError:
+        raise TooDeepError(len(text)) from None
+    except JSONDecodeError as error:
+        cut = error.pos + _NEAR >= len(text) or error.msg.startswith("Unterminated string")
+        raise NoValueError(error.msg, error.pos, cut=cut) from None

@@ -39,8 +39,9 @@ begin
     end;
     v_form := replace(replace(v_form, ', delimiter NULL', ''), ', null NULL', '');
     return query select v_job.job_id, pg_catalog.format(
-        '\copy %s (%s) from %L with %s', sluice.stage_name(v_job.job_id), v_columns,
-        coalesce(file_name, resource || '.' || format), v_form
+        '\copy %s (%s) from ''%s'' with %s', sluice.stage_name(v_job.job_id), v_columns,
+        -- psql reads a backslash in it as it stands
+        replace(coalesce(file_name, resource || '.' || format), '''', ''''''), v_form
     );
 end;
 $$;
@@ -103,14 +104,19 @@ begin
         if v_done operator(pg_catalog.->>) 'status' operator(pg_catalog.=) 'wait' then
             perform pg_catalog.pg_sleep((v_done operator(pg_catalog.->>) 'seconds')::pg_catalog.float8);
         elsif v_done operator(pg_catalog.->>) 'status' operator(pg_catalog.=) 'busy' then
-            perform pg_catalog.pg_sleep(0.05);
+            -- older jobs of tied resources come first: they may have no other hands than these
+            v_done := sluice.next_step();
+            commit;
+            if v_done operator(pg_catalog.->>) 'status' operator(pg_catalog.<>) 'done' then
+                perform pg_catalog.pg_sleep(0.05);
+            end if;
         end if;
     end loop;
 end;
 $$;
 comment on procedure sluice.import_run(uuid) is
-'Carries out an import here and now, a commit per step; call it outside a transaction block. It waits for older
- jobs of tied resources. The one routine without a pinned search_path, since that forbids commit: every name
+'Carries out an import here and now, a commit per step; call it outside a transaction block. Older jobs of tied
+ resources go before, and are helped along if need be. The one routine without a pinned search_path, since that forbids commit: every name
  in it is qualified.';
 
 create or replace function sluice.explain_import(job_id uuid)
@@ -145,12 +151,17 @@ begin
             with ordinality as k (name, place)
         cross join lateral jsonb_array_elements_text(v_statements -> k.name) as a (statement)
         union all
-        select 20, format('%s: %s', c ->> 'name', e.key), e.value
+        select 20 + array_position(
+            array[
+                'create_plan', 'create_work', 'cast', 'errors', 'duplicates', 'match', 'faults', 'changes',
+                'delete', 'update', 'insert'
+            ], e.key
+        ), format('%s: %s', c ->> 'name', e.key), e.value
         from jsonb_array_elements(coalesce(v_statements -> 'children', '[]')) as c
         cross join lateral jsonb_each_text(c) as e
         where e.value ~ '^(insert|update|delete|create|select|with)'
     ) as s
-    order by s.place;
+    order by s.place, s.name, s.statement;
 end;
 $$;
 comment on function sluice.explain_import(uuid) is

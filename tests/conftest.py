@@ -229,9 +229,9 @@ def address(process: "subprocess.Popen[str]") -> str:
     raise AssertionError(f"serve ended with exit code {process.wait()} before it was ready")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_service(databases: Databases, open_tmp: Path) -> Iterator[Callable[..., Service]]:
-    """Starts services on clones; environment variables as keywords. All end with the session."""
+    """Starts services on clones; environment variables as keywords. All end with the module."""
     started: list[tuple[Service, str]] = []
 
     def start(**environ: str) -> Service:

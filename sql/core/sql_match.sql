@@ -296,7 +296,7 @@ faults as (
         and (f ->> 'cell' is null)
     union all
     select 7, (c ->> 'place')::integer,
-        format('p._errors is null and j.late_%s is false', c ->> 'place')
+        format('p._errors is null and x._n is null and j.late_%s is false', c ->> 'place')
         || coalesce(format(' and not (%s)', nullif(c ->> 'has_all', '')), '')
         || coalesce(format(' and (p._via is null or %s)', nullif(c ->> 'has_any', '')), ''),
         format(
@@ -306,7 +306,7 @@ faults as (
     from jsonb_array_elements(p_spec -> 'checks') as c
     where (c ->> 'judged')::boolean and (c ->> 'late')::boolean
     union all
-    select 8, r.place::integer, format('p._errors is null and j.%I is false', 'rule_' || r.place), format(
+    select 8, r.place::integer, format('p._errors is null and x._n is null and j.%I is false', 'rule_' || r.place), format(
         'sluice.record_error(''rule'', %L, %L, %L, %s)', r.rule ->> 'field', r.rule ->> 'code',
         r.rule ->> 'message', coalesce((
             select format('p.%s::text', f ->> 'ident')

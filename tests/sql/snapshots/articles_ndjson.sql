@@ -253,12 +253,12 @@ from (
             or p._via is null and not (p.title is not null) and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "title"}]' or p._errors @> '[{"field": "id"}]' or p._errors @> '[{"field": "slug"}]'))
             or p._via is null and not (p.body is not null) and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "body"}]' or p._errors @> '[{"field": "id"}]' or p._errors @> '[{"field": "slug"}]'))
             or p._via is null and not (p.author_id is not null) and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "author_id"}]' or p._errors @> '[{"field": "id"}]' or p._errors @> '[{"field": "slug"}]'))
-            or p._errors is null and j.late_1 is false and not (p.body is not null) and (p._via is null or p.body is not null)
-            or p._errors is null and j.late_2 is false and not (p.status is not null and p._has_8) and (p._via is null or p.status is not null or p._has_8)
-            or p._errors is null and j.late_3 is false and not (p.status is not null and p._has_8) and (p._via is null or p.status is not null or p._has_8)
-            or p._errors is null and j.late_4 is false and not (p.slug is not null) and (p._via is null or p.slug is not null)
-            or p._errors is null and j.late_5 is false and not (p.status is not null) and (p._via is null or p.status is not null)
-            or p._errors is null and j.late_6 is false and not (p.title is not null) and (p._via is null or p.title is not null)
+            or p._errors is null and x._n is null and j.late_1 is false and not (p.body is not null) and (p._via is null or p.body is not null)
+            or p._errors is null and x._n is null and j.late_2 is false and not (p.status is not null and p._has_8) and (p._via is null or p.status is not null or p._has_8)
+            or p._errors is null and x._n is null and j.late_3 is false and not (p.status is not null and p._has_8) and (p._via is null or p.status is not null or p._has_8)
+            or p._errors is null and x._n is null and j.late_4 is false and not (p.slug is not null) and (p._via is null or p.slug is not null)
+            or p._errors is null and x._n is null and j.late_5 is false and not (p.status is not null) and (p._via is null or p.status is not null)
+            or p._errors is null and x._n is null and j.late_6 is false and not (p.title is not null) and (p._via is null or p.title is not null)
         ) is not true then null
         else sluice.present(array[
                 case when p._conflict_2
@@ -271,17 +271,17 @@ from (
                 then sluice.record_error('required', 'body', null, 'must be given for a new row', null) end,
                 case when p._via is null and not (p.author_id is not null) and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "author_id"}]' or p._errors @> '[{"field": "id"}]' or p._errors @> '[{"field": "slug"}]'))
                 then sluice.record_error('required', 'author_id', null, 'must be given for a new row', null) end,
-                case when p._errors is null and j.late_1 is false and not (p.body is not null) and (p._via is null or p.body is not null)
+                case when p._errors is null and x._n is null and j.late_1 is false and not (p.body is not null) and (p._via is null or p.body is not null)
                 then sluice.record_error('check', 'body', 'articles_body_words', 'must have 10 to 50,000 words', null) end,
-                case when p._errors is null and j.late_2 is false and not (p.status is not null and p._has_8) and (p._via is null or p.status is not null or p._has_8)
+                case when p._errors is null and x._n is null and j.late_2 is false and not (p.status is not null and p._has_8) and (p._via is null or p.status is not null or p._has_8)
                 then sluice.record_error('check', 'published_at', 'articles_draft_not_published', 'must be empty when status is draft', null) end,
-                case when p._errors is null and j.late_3 is false and not (p.status is not null and p._has_8) and (p._via is null or p.status is not null or p._has_8)
+                case when p._errors is null and x._n is null and j.late_3 is false and not (p.status is not null and p._has_8) and (p._via is null or p.status is not null or p._has_8)
                 then sluice.record_error('check', 'published_at', 'articles_published_at_given', 'must be given when status is published', null) end,
-                case when p._errors is null and j.late_4 is false and not (p.slug is not null) and (p._via is null or p.slug is not null)
+                case when p._errors is null and x._n is null and j.late_4 is false and not (p.slug is not null) and (p._via is null or p.slug is not null)
                 then sluice.record_error('check', 'slug', 'articles_slug_kebab', 'must be kebab-case: lower-case letters and digits in groups joined by single hyphens', null) end,
-                case when p._errors is null and j.late_5 is false and not (p.status is not null) and (p._via is null or p.status is not null)
+                case when p._errors is null and x._n is null and j.late_5 is false and not (p.status is not null) and (p._via is null or p.status is not null)
                 then sluice.record_error('check', 'status', 'articles_status_known', 'must be one of draft, published, archived', null) end,
-                case when p._errors is null and j.late_6 is false and not (p.title is not null) and (p._via is null or p.title is not null)
+                case when p._errors is null and x._n is null and j.late_6 is false and not (p.title is not null) and (p._via is null or p.title is not null)
                 then sluice.record_error('check', 'title', 'articles_title_length', 'must have 1 to 500 characters', null) end
         ]) end as _errors
     from (

@@ -167,12 +167,12 @@ from (
         case when (
             false
             or p._conflict_2
-            or p._errors is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
+            or p._errors is null and x._n is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
         ) is not true then null
         else sluice.present(array[
                 case when p._conflict_2
                 then sluice.record_error('conflict', 'email', 'users_email_unique', 'belongs to another row than the one that the record matches', p.email::text) end,
-                case when p._errors is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
+                case when p._errors is null and x._n is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
                 then sluice.record_error('check', 'metadata', 'users_metadata_object', 'must be a JSON object', null) end
         ]) end as _errors
     from (

@@ -256,10 +256,10 @@ from (
             or p._via is null and not (p.email is not null) and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "email"}]' or p._errors @> '[{"field": "email"}]' or p._errors @> '[{"field": "external_id"}]' or p._errors @> '[{"field": "id"}]'))
             or p._via is null and not (p.name is not null) and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "name"}]' or p._errors @> '[{"field": "email"}]' or p._errors @> '[{"field": "external_id"}]' or p._errors @> '[{"field": "id"}]'))
             or p._via is null and not (p.role is not null) and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "role"}]' or p._errors @> '[{"field": "email"}]' or p._errors @> '[{"field": "external_id"}]' or p._errors @> '[{"field": "id"}]'))
-            or p._errors is null and j.late_1 is false and not (p.email is not null) and (p._via is null or p.email is not null)
-            or p._errors is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
-            or p._errors is null and j.late_3 is false and not (p.name is not null) and (p._via is null or p.name is not null)
-            or p._errors is null and j.late_4 is false and not (p.role is not null) and (p._via is null or p.role is not null)
+            or p._errors is null and x._n is null and j.late_1 is false and not (p.email is not null) and (p._via is null or p.email is not null)
+            or p._errors is null and x._n is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
+            or p._errors is null and x._n is null and j.late_3 is false and not (p.name is not null) and (p._via is null or p.name is not null)
+            or p._errors is null and x._n is null and j.late_4 is false and not (p.role is not null) and (p._via is null or p.role is not null)
         ) is not true then null
         else sluice.present(array[
                 case when p._conflict_2
@@ -272,13 +272,13 @@ from (
                 then sluice.record_error('required', 'name', null, 'must be given for a new row', null) end,
                 case when p._via is null and not (p.role is not null) and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "role"}]' or p._errors @> '[{"field": "email"}]' or p._errors @> '[{"field": "external_id"}]' or p._errors @> '[{"field": "id"}]'))
                 then sluice.record_error('required', 'role', null, 'must be given for a new row', null) end,
-                case when p._errors is null and j.late_1 is false and not (p.email is not null) and (p._via is null or p.email is not null)
+                case when p._errors is null and x._n is null and j.late_1 is false and not (p.email is not null) and (p._via is null or p.email is not null)
                 then sluice.record_error('check', 'email', 'users_email_valid', 'must be an e-mail address whose domain has a dot, such as ann@example.com', null) end,
-                case when p._errors is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
+                case when p._errors is null and x._n is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
                 then sluice.record_error('check', 'metadata', 'users_metadata_object', 'must be a JSON object', null) end,
-                case when p._errors is null and j.late_3 is false and not (p.name is not null) and (p._via is null or p.name is not null)
+                case when p._errors is null and x._n is null and j.late_3 is false and not (p.name is not null) and (p._via is null or p.name is not null)
                 then sluice.record_error('check', 'name', 'users_name_length', 'must have 1 to 256 characters', null) end,
-                case when p._errors is null and j.late_4 is false and not (p.role is not null) and (p._via is null or p.role is not null)
+                case when p._errors is null and x._n is null and j.late_4 is false and not (p.role is not null) and (p._via is null or p.role is not null)
                 then sluice.record_error('check', 'role', 'users_role_known', 'must be one of admin, manager, author, editor, reader', null) end
         ]) end as _errors
     from (

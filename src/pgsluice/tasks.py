@@ -1,9 +1,11 @@
 """The queue: procrastinate carries the wake-up from the commit that accepts a job to a worker."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from procrastinate import App, PsycopgConnector
+from procrastinate.connector import Notify
 from procrastinate.exceptions import ProcrastinateException
 
 from .worker import keep_running
@@ -12,9 +14,39 @@ QUEUE = "imports"
 _WAKE = "pgsluice.run"
 
 
+class _Connector(PsycopgConnector):
+    """Listens again after each loss of its connection, which procrastinate would not notice.
+
+    Its worker watches its side tasks only until the first of them has ended, which without
+    periodic tasks is at once.
+    """
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        names = list(channels)
+        listening = super().listen_notify
+
+        async def work() -> None:
+            with _clear_errors():
+                await listening(on_notification, names)
+
+        await keep_running(work, "hear the queue", is_over=lambda: False)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Tell what procrastinate wrapped; its own words are only "Database error"."""
+    try:
+        yield
+    except ProcrastinateException as exc:
+        reason: BaseException = exc
+        while reason.__cause__ is not None:
+            reason = reason.__cause__
+        raise ConnectionError(f"the queue: {reason}") from exc
+
+
 def queue_app(dsn: str, wake: Callable[[], None]) -> App:
     """The queue over its own schema and its own connections; its one task calls `wake`."""
-    connector = PsycopgConnector(
+    connector = _Connector(
         conninfo=dsn,
         min_size=1,
         max_size=3,
@@ -36,7 +68,7 @@ async def listen(dsn: str, wake: Callable[[], None]) -> None:
 
     async def work() -> None:
         app = queue_app(dsn, wake)
-        try:
+        with _clear_errors():
             async with app.open_async():
                 await app.run_worker_async(
                     queues=[QUEUE],
@@ -47,17 +79,8 @@ async def listen(dsn: str, wake: Callable[[], None]) -> None:
                     delete_jobs="successful",
                     listen_notify=True,
                 )
-        except ProcrastinateException as exc:
-            raise ConnectionError(f"the queue: {_root_of(exc)}") from exc
 
     await keep_running(work, "listen to the queue", is_over=lambda: False)
-
-
-def _root_of(exc: BaseException) -> BaseException:
-    """What procrastinate wrapped; its own words are only "Database error"."""
-    while exc.__cause__ is not None:
-        exc = exc.__cause__
-    return exc
 
 
 async def stop(listener: "asyncio.Task[None]") -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,13 @@ def test_a_job_goes_on_after_a_crash_of_postgres(house: House, own: Path, whole:
     until(lambda: is_ready(house), 30)
     with psycopg.connect(server.dsn, autocommit=True) as conn:
         is_whole(house, job_id, conn)
+    assert min(seconds_of_a_job(house, number) for number in range(3)) < 2, "nothing wakes us"
+
+
+def seconds_of_a_job(house: House, number: int) -> float:
+    started = time.monotonic()
+    house.ended(house.post(users(ROWS + number, 1)))
+    return time.monotonic() - started
 
 
 def is_ready(house: House) -> bool:

@@ -6,6 +6,7 @@ import socket
 
 import uvicorn
 
+from .memory import return_large_buffers
 from .settings import Settings, SettingsError
 
 log = logging.getLogger("pgsluice.server")
@@ -57,6 +58,7 @@ def run(settings: Settings, claimed: socket.socket) -> int:
     """Serve until SIGTERM or SIGINT, which let running requests end for ten seconds."""
     from .app import create_app  # Litestar takes half a second to import: only where it is needed
 
+    return_large_buffers()
     config = uvicorn.Config(
         create_app(settings),
         lifespan="on",

@@ -30,6 +30,14 @@ $$;
 comment on function sluice.default_literal(jsonb, jsonb) is
 'A value of option defaults as an SQL literal of its field''s type. IO400 when it is none.';
 
+create or replace function sluice.is_wide(p_spec jsonb)
+returns boolean
+language sql immutable
+return jsonb_array_length(p_spec -> 'fields') > 500;
+comment on function sluice.is_wide(jsonb) is
+'True for a table so wide that a value, its text and a mark of each field are more columns than a
+ statement (1,664) or a table (1,600) may have: texts and marks then stand in arrays, by attnum.';
+
 create or replace function sluice.spec_fields(
     p_spec jsonb, p_columns jsonb, p_options jsonb, p_source text, p_shape text
 )
@@ -49,8 +57,10 @@ select jsonb_agg(
             when not g.given then 'false'
             when p_source = 'csv' and not (n.not_null and d.expr is not null) and not s.is_stamp then 'true'
             when n.not_null or s.is_stamp then format('p.%s is not null', i.ident)
-            else format('p._has_%s', i.attnum)
+            else 'p.' || m.sent
         end,
+        'text', format(case when sluice.is_wide(p_spec) then '_cells[%s]' else '_cell_%s' end, i.attnum),
+        'sent', m.sent,
         'default', d.expr,
         'job_default', p_options -> 'defaults' ? (f.field ->> 'name'),
         -- the empty text is a text of its own; other types take none
@@ -65,6 +75,9 @@ cross join lateral (
         (f.field ->> 'attnum')::integer as attnum,
         f.field ->> 'ident' as ident
 ) as i
+cross join lateral (
+    select format(case when sluice.is_wide(p_spec) then '_has[%s]' else '_has_%s' end, i.attnum) as sent
+) as m
 cross join lateral (select (f.field ->> 'not_null')::boolean as not_null) as n
 cross join lateral (
     select p_spec -> 'identity' ? (f.field ->> 'name') as is_key

@@ -15,10 +15,12 @@ from (
     cross join lateral (select (f ->> 'attnum')::integer as attnum) as i
     where (f ->> 'given')::boolean
     union all
-    select 2, (f ->> 'attnum')::integer, 0, '_has_' || (f ->> 'attnum'), 'boolean',
-        'p._has_' || (f ->> 'attnum')
+    select 2, (f ->> 'attnum')::integer, 0, f ->> 'sent', 'boolean', f ->> 'has'
     from jsonb_array_elements(p_spec -> 'fields') as f
-    where f ->> 'has' like 'p._has_%'
+    where f ->> 'has' = 'p.' || (f ->> 'sent') and not sluice.is_wide(p_spec)
+    union all
+    select 2, 0, 0, '_has', 'boolean[]', 'p._has'
+    where p_spec ->> 'source' <> 'csv' and sluice.is_wide(p_spec)
     union all
     select 3, (k ->> 'place')::integer, t.place::integer,
         format('_key_%s_%s', k ->> 'place', t.place),
@@ -124,7 +126,7 @@ select case
         c.cell, p_field ->> 'type', p_field ->> 'base_type'
     )
 end || coalesce(' collate ' || (p_field ->> 'collation'), '')
-from (select 's._cell_' || (p_field ->> 'attnum') as cell) as c;
+from (select 's.' || (p_field ->> 'text') as cell) as c;
 end;
 comment on function sluice.sql_typed(jsonb, jsonb) is
 'SQL for the value of a field: its text cast to the base type when the declared type (domain and
@@ -137,7 +139,7 @@ return case
     when (p_field ->> 'plain_text')::boolean and p_spec ->> 'source' = 'csv' then null
     when p_field ->> 'kind' = 'json' and p_spec ->> 'source' <> 'csv'
         and p_field ->> 'domain' is null then null
-    else format('p._cell_%s is not null and p.%s is null', p_field ->> 'attnum', p_field ->> 'ident')
+    else format('p.%s is not null and p.%s is null', p_field ->> 'text', p_field ->> 'ident')
 end;
 comment on function sluice.sql_bad_type(jsonb, jsonb) is
 'SQL that is true when a field''s type refused its text; null when it refuses none.';
@@ -149,7 +151,7 @@ set search_path = pg_catalog, pg_temp
 begin atomic
 with fields as (
     select f as field, (f ->> 'attnum')::integer as attnum, f ->> 'name' as name,
-        f ->> 'ident' as ident, sluice.sql_bad_type(p_spec, f) as bad,
+        f ->> 'ident' as ident, f ->> 'text' as cell, f ->> 'sent' as sent, sluice.sql_bad_type(p_spec, f) as bad,
         (f ->> 'not_null')::boolean and f ->> 'default' is null and (f ->> 'writable')::boolean as required
     from jsonb_array_elements(p_spec -> 'fields') as f
     where (f ->> 'given')::boolean
@@ -158,7 +160,7 @@ faults as (
     -- types
     select 1 as part, f.attnum as place, f.bad as condition,
         format(
-            'sluice.type_error(%L, p._cell_%s, %L, %L)', f.name, f.attnum, f.field ->> 'type',
+            'sluice.type_error(%L, p.%s, %L, %L)', f.name, f.cell, f.field ->> 'type',
             nullif(p_spec -> 'domain_messages', '{}')
         ) as error
     from fields as f
@@ -167,8 +169,8 @@ faults as (
     -- an explicit null for a column that has neither null nor default
     select 2, f.attnum,
         case when p_spec ->> 'source' = 'csv'
-            then format('p.%s is null and p._cell_%s is null', f.ident, f.attnum)
-            else format('p.%s is null and p._has_%s and p._cell_%s is null', f.ident, f.attnum, f.attnum)
+            then format('p.%s is null and p.%s is null', f.ident, f.cell)
+            else format('p.%s is null and p.%s and p.%s is null', f.ident, f.sent, f.cell)
         end,
         format('sluice.record_error(''required'', %L, null, ''must be given'', null)', f.name)
     from fields as f
@@ -247,6 +249,19 @@ end;
 comment on function sluice.sql_faults(jsonb) is
 'What may be wrong with a record by itself: SQL that is true when it is, and SQL of the error.';
 
+create or replace function sluice.sql_by_attnum(p_spec jsonb, p_default text, p_parts jsonb)
+returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select format('            array[%s]', string_agg(coalesce(p_parts ->> i::text, p_default), ', ' order by i))
+from generate_series(
+    1, (select max((f ->> 'attnum')::integer) from jsonb_array_elements(p_spec -> 'fields') as f)
+) as i;
+end;
+comment on function sluice.sql_by_attnum(jsonb, text, jsonb) is
+'SQL of an array that holds an expression of each field at the place of its attnum.';
+
 create or replace function sluice.sql_source(p_spec jsonb)
 returns text
 language plpgsql stable
@@ -258,12 +273,19 @@ declare
     v_cells text;
     v_raw text;
 begin
-    select string_agg(format('            %s as _cell_%s', sluice.sql_cell(p_spec, f), f ->> 'attnum'),
+    select string_agg(format('            %s as %s', sluice.sql_cell(p_spec, f), f ->> 'text'),
         e',\n' order by (f ->> 'attnum')::integer)
     into v_cells
     from jsonb_array_elements(p_spec -> 'fields') as f
     where (f ->> 'given')::boolean
         and not (f ->> 'kind' = 'json' and p_spec ->> 'source' <> 'csv' and f ->> 'domain' is null);
+    if sluice.is_wide(p_spec) then
+        v_cells := sluice.sql_by_attnum(p_spec, 'null::text', (
+            select jsonb_object_agg(f ->> 'attnum', sluice.sql_cell(p_spec, f))
+            from jsonb_array_elements(p_spec -> 'fields') as f
+            where (f ->> 'given')::boolean
+        )) || ' as _cells';
+    end if;
 
     if p_spec ->> 'source' = 'csv' then
         select sluice.stage_cell(p_spec ->> 'shape', (c ->> 'place')::integer, c ->> 'header') into v_raw
@@ -416,16 +438,26 @@ with typed as (
         from jsonb_array_elements(p_spec -> 'fields') as f
         where (f ->> 'given')::boolean
         union all
-        select (f ->> 'attnum')::integer, 1, format('        s._cell_%s', f ->> 'attnum')
+        select (f ->> 'attnum')::integer, 1, '        s.' || (f ->> 'text')
         from jsonb_array_elements(p_spec -> 'fields') as f
-        where (f ->> 'given')::boolean
+        where (f ->> 'given')::boolean and not sluice.is_wide(p_spec)
             and not (f ->> 'kind' = 'json' and p_spec ->> 'source' <> 'csv' and f ->> 'domain' is null)
         union all
         select (f ->> 'attnum')::integer, 2,
-            format('        s._doc ? %L as _has_%s', f ->> 'name', f ->> 'attnum')
+            format('        s._doc ? %L as %s', f ->> 'name', f ->> 'sent')
         from jsonb_array_elements(p_spec -> 'fields') as f
-        where (f ->> 'given')::boolean and p_spec ->> 'source' <> 'csv'
-            and (f ->> 'has' like 'p._has_%' or f ->> 'default' is null)
+        where (f ->> 'given')::boolean and p_spec ->> 'source' <> 'csv' and not sluice.is_wide(p_spec)
+            and (f ->> 'has' = 'p.' || (f ->> 'sent') or f ->> 'default' is null)
+        union all
+        select 9999, 1, '        s._cells'
+        where sluice.is_wide(p_spec)
+        union all
+        select 9999, 2, sluice.sql_by_attnum(p_spec, 'null::boolean', (
+            select jsonb_object_agg(f ->> 'attnum', format('s._doc ? %L', f ->> 'name'))
+            from jsonb_array_elements(p_spec -> 'fields') as f
+            where (f ->> 'given')::boolean
+        )) || ' as _has'
+        where p_spec ->> 'source' <> 'csv' and sluice.is_wide(p_spec)
         union all
         select 10000, (c ->> 'place')::integer, case
             when p_spec ->> 'source' = 'csv'

@@ -39,7 +39,7 @@ def test_pg_dump_and_imports_do_not_meet(
     loop = threading.Thread(target=dump)
     loop.start()
     try:
-        for first in range(0, 24_000, 1_000):
+        for first in range(0, 16_000, 1_000):
             job = house.ended(house.post(users(first, 1_000)))
             assert (job["status"], job["counts"]["inserted"]) == ("completed", 990), job
     finally:
@@ -47,7 +47,7 @@ def test_pg_dump_and_imports_do_not_meet(
         loop.join()
     assert failed == []
     assert next(dumps) >= 3
-    assert one(beside, "select count(*) from app.users") == 24 * 990
+    assert one(beside, "select count(*) from app.users") == 16 * 990
 
 
 def test_a_lock_on_a_stage_does_not_delay_the_end(

@@ -81,7 +81,7 @@ def test_a_job_goes_on_after_a_crash_of_postgres(house: House, own: Path, whole:
     until(lambda: is_ready(house), 30)
     with psycopg.connect(server.dsn, autocommit=True) as conn:
         is_whole(house, job_id, conn)
-    assert min(seconds_of_a_job(house, number) for number in range(3)) < 2, "nothing wakes us"
+    assert any(seconds_of_a_job(house, number) < 2 for number in range(3)), "nothing wakes us"
 
 
 def seconds_of_a_job(house: House, number: int) -> float:

@@ -89,13 +89,16 @@ select h.place, coalesce(nullif(h.name, ''), 'column ' || h.place), format('r.ce
 from unnest(p_job.header) with ordinality as h (name, place)
 where h.name not in ('_row', '_errors', '_raw')
 union all
-select 10001, '_raw', 'case when r.malformed then r.record end'
-where exists (select from sluice.reject as r where r.job_id = p_job.job_id and r.malformed)
+-- what an earlier round could not read stays, until it is mended
+select 10001, '_raw', format('case when r.malformed then r.record%s end', ' else r.cells[' || e.place || ']')
+from (select array_position(p_job.header, '_raw') as place) as e
+where e.place is not null
+    or exists (select from sluice.reject as r where r.job_id = p_job.job_id and r.malformed)
 union all
 values (10002, '_row', 'r.n'), (10003, '_errors', 'r.errors');
 end;
 comment on function sluice.reject_columns(sluice.job) is
-'The columns of the rejects of a CSV upload: its own, then _raw (if a record was malformed), _row
+'The columns of the rejects of a CSV upload: its own, then _raw (if a record is or was malformed), _row
  and _errors. A column without a name is called by its place here.';
 
 create or replace function sluice.rejects_query(p_job_id uuid)

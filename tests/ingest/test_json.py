@@ -222,3 +222,28 @@ def test_a_large_record_does_not_make_reading_quadratic() -> None:
     pieces = read(JsonReader(), b"[" + record + b"," + record + b"]", [16_384])
     assert sum(piece.records for piece in pieces) == 2
     assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize("shape", ["[%s,%s,%s]", "%s\n%s\n%s\n"], ids=["array", "objects"])
+def test_a_large_record_is_found_by_its_brackets(stage: Stage, shape: str) -> None:
+    large = json.dumps({"a": ['}]"\\', {"b": '\\"{['}] * 80_000, "é": [[]]}, ensure_ascii=False)
+    assert len(large) > 1_500_000
+    found = stage.lines(JsonReader(), (shape % ('{"n":1}', large, "[2]")).encode(), [65536])
+    assert [record.cells[0] for record in found] == ['{"n":1}', large, "[2]"]
+
+
+def test_an_object_that_never_ends_costs_only_its_line(stage: Stage) -> None:
+    data = b'{"a": [\n' + b'{"b": 1}\n' * 200_000
+    found = stage.lines(JsonReader(), data, [65536])
+    assert [record.line for record in found if record.malformed] == [1]
+    assert len(found) == 200_001
+
+
+def test_without_patience_a_line_is_a_record_or_none(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgsluice.ingest.json.PATIENCE", 20)
+    data = b'{"a": [\n{"b":\n{"c": 1}\n{"d": \n1}\n{"e": 1} 2\n{"f": 1}'
+    found = stage.lines(JsonReader(), data)
+    assert [record.line for record in found if not record.malformed] == [3, 7]
+    assert len(found) == 7

@@ -3,12 +3,14 @@
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import zstandard
-from litestar.response import Stream
+from litestar.response.streaming import ASGIStreamingResponse
+from litestar.types import Receive, Send
 
 from ..copy import Outgoing, stream_out
 from ..database import Connection, Pool
@@ -23,9 +25,21 @@ class _Compressor(Protocol):
     def flush(self) -> bytes: ...
 
 
+class Download(ASGIStreamingResponse):
+    """A stream that is closed when the client has it or has left: that cancels its statement."""
+
+    def __init__(self, blocks: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
+        super().__init__(iterator=blocks, headers=headers, status_code=200)
+        self.blocks = blocks
+
+    async def send_body(self, send: Send, receive: Receive) -> None:
+        async with aclosing(self.blocks):
+            await super().send_body(send, receive)
+
+
 async def download(
     pool: Pool, ask: Ask, accept_encoding: str, name: Callable[[dict[str, Any]], str]
-) -> Stream:
+) -> Download:
     """The reply that streams what `ask` describes (`copy`, `prefix`, `suffix`, `content_type`).
 
     Its first block is read here, so that an error of the query is still a proper refusal.
@@ -48,24 +62,22 @@ async def download(
     }
     if encoding:
         headers["Content-Encoding"] = encoding
-    body = _compressed(_chained(first, blocks), encoding)
-    return Stream(body, headers=headers, status_code=200)
+    return Download(_compressed(first, blocks, encoding), headers)
 
 
-async def _chained(first: bytes, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for block in blocks:
-        yield block
-
-
-async def _compressed(blocks: AsyncIterator[bytes], encoding: str | None) -> AsyncIterator[bytes]:
+async def _compressed(
+    first: bytes, blocks: AsyncGenerator[bytes, None], encoding: str | None
+) -> AsyncGenerator[bytes, None]:
     compressor = _compressor(encoding)
-    async for block in blocks:
-        data = block
-        if compressor is not None and block:
-            data = await asyncio.to_thread(compressor.compress, block)
-        if data:
-            yield data
+    async with aclosing(blocks):
+        block = first
+        while block:
+            data = block
+            if compressor is not None:
+                data = await asyncio.to_thread(compressor.compress, block)
+            if data:
+                yield data
+            block = await anext(blocks, b"")
     if compressor is not None:
         yield compressor.flush()
 

@@ -1,12 +1,11 @@
 """Exports: a registered table on its way out, as SQL asked for it."""
 
 from litestar import get
-from litestar.response import Stream
 
 from ..database import call
 from ..errors import ProblemError
 from . import openapi as doc
-from .download import download
+from .download import Download, download
 from .query import parse_list, parse_query
 from .service import AnyRequest, service_of
 
@@ -16,7 +15,7 @@ _DATES = ("created_after", "created_before")
 
 
 @get("/exports", opt=doc.EXPORTS)
-async def stream_export(request: AnyRequest) -> Stream:
+async def stream_export(request: AnyRequest) -> Download:
     """The rows of a resource; all parameters that are not ours are filters, judged in SQL."""
     query = parse_query(request.scope["query_string"], (*_KNOWN, *_OPTIONS, *_DATES), is_open=True)
     resource = query.get("resource")

@@ -5,12 +5,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from litestar import Response, get
-from litestar.response import Stream
 
 from ..database import Connection, call
 from ..errors import ProblemError
 from . import openapi as doc
-from .download import download
+from .download import Download, download
 from .query import Fields, parse_id, parse_query
 from .reply import json_reply, next_link, retry_after, tagged_reply
 from .service import AnyRequest, service_of
@@ -59,7 +58,7 @@ async def get_import(request: AnyRequest, job_id: str) -> Response[bytes]:
 
 
 @get("/imports/{job_id:str}/errors", opt=doc.ERRORS)
-async def get_errors(request: AnyRequest, job_id: str) -> Response[bytes] | Stream:
+async def get_errors(request: AnyRequest, job_id: str) -> Response[bytes] | Download:
     """The errors of a job: a page as JSON, or all of them streamed as CSV or NDJSON."""
     fields = parse_query(request.scope["query_string"], _ERRORS)
     form = fields.choice("format", ("json", "csv", "ndjson"), "json")
@@ -98,7 +97,7 @@ async def get_error_summary(request: AnyRequest, job_id: str) -> Response[bytes]
 
 
 @get("/imports/{job_id:str}/rejects", opt=doc.REJECTS)
-async def get_rejects(request: AnyRequest, job_id: str) -> Stream:
+async def get_rejects(request: AnyRequest, job_id: str) -> Download:
     """The rejected records in the upload's own format: mend them and post them again."""
     parse_query(request.scope["query_string"], ())
     service = service_of(request)

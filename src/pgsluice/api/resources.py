@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from litestar import Response, get
-from litestar.response import Stream
 
 from ..database import Error, call, problem_of
 from ..errors import ProblemError
 from . import openapi as doc
-from .download import download
+from .download import Download, download
 from .query import parse_query
 from .reply import json_reply, tagged_reply
 from .service import AnyRequest, service_of
@@ -40,7 +39,7 @@ async def get_resource(request: AnyRequest, name: str) -> Response[bytes]:
 
 
 @get("/resources/{name:str}/template", opt=doc.TEMPLATE)
-async def get_template(request: AnyRequest, name: str) -> Stream:
+async def get_template(request: AnyRequest, name: str) -> Download:
     """A header and an example row to fill in."""
     fields = parse_query(request.scope["query_string"], ("format",))
     form = fields.choice("format", ("csv", "ndjson", "json"), "csv")

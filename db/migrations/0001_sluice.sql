@@ -37,7 +37,8 @@ comment on column sluice.resource.search_path is
 'the search_path under which the table''s own code (triggers, defaults, rules) runs';
 comment on column sluice.resource.parent is 'the resource whose records may carry a list of these';
 comment on column sluice.resource.parent_field is 'the column that refers to the parent''s key';
-comment on column sluice.resource.position_field is 'the column that is set from the place in the list';
+comment on column sluice.resource.position_field is
+'the column that is set from the place in the list';
 
 create table sluice.rule (
     resource text not null references sluice.resource (name)
@@ -49,8 +50,10 @@ create table sluice.rule (
     primary key (resource, code)
 );
 comment on table sluice.rule is
-'Rules of import that are not constraints: functions over the row type that give true or null for a good row.';
-comment on column sluice.rule.function is 'schema-qualified name, bound late: looked up when a job begins';
+'Rules of import that are not constraints: functions over the row type that give true or null for
+ a good row.';
+comment on column sluice.rule.function is
+'schema-qualified name, bound late: looked up when a job begins';
 
 create sequence sluice.acceptance;
 comment on sequence sluice.acceptance is 'the order in which jobs were accepted';
@@ -112,12 +115,15 @@ comment on constraint job_conserves_records on sluice.job is
 'every record of a finished job is accounted for once';
 comment on column sluice.job.accepted is 'place in the order of acceptance; null while receiving';
 comment on column sluice.job.by_psql is 'begun by import_begin: has no heartbeat, swept after 24 h';
-comment on column sluice.job.spec is 'what the registry said when the job was judged (sluice.import_spec)';
-comment on column sluice.job.statements is 'the SQL that judges and merges, by name (sluice.explain_import)';
+comment on column sluice.job.spec is
+'what the registry said when the job was judged (sluice.import_spec)';
+comment on column sluice.job.statements is
+'the SQL that judges and merges, by name (sluice.explain_import)';
 comment on column sluice.job.fingerprint is 'md5 of the spec: which rules judged this job';
 comment on column sluice.job.done is 'records that the present phase is through with';
 comment on column sluice.job.sample is 'of a dry run: some rows before and after';
-comment on column sluice.job.sessions is 'how many sessions may take steps at once; null: any number';
+comment on column sluice.job.sessions is
+'how many sessions may take steps at once; null: any number';
 comment on column sluice.job.swept is 'the tables in sluice_stage are gone';
 
 create index job_waits on sluice.job (accepted) where state in ('pending', 'processing');
@@ -179,7 +185,8 @@ create table sluice.result (
     key jsonb,
     primary key (job_id, n)
 );
-comment on table sluice.result is 'Outcome of each good record of a job that asked for results=true.';
+comment on table sluice.result is
+'Outcome of each good record of a job that asked for results=true.';
 
 create table sluice.idempotency (
     scope text not null,
@@ -194,6 +201,7 @@ create table sluice.idempotency (
     check ((state = 'done') = (job_id is not null and digest is not null))
 );
 comment on table sluice.idempotency is
-'Idempotency-Key of a request: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/';
+'Idempotency-Key of a request:
+ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/';
 comment on column sluice.idempotency.scope is 'API key, method and route';
 create index idempotency_job on sluice.idempotency (job_id);

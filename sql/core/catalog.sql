@@ -20,7 +20,7 @@ with recursive base as (
     inner join pg_type as t on a.atttypid = t.oid
     where a.attrelid = p_target and a.attnum > 0 and not a.attisdropped
     union all
-    select b.attnum, t.oid, b.typtypmod, t.typtype, t.typbasetype, t.typtypmod,
+    select b.attnum, t.oid, b.typtypmod as typmod, t.typtype, t.typbasetype, t.typtypmod,
         b.typnotnull or t.typnotnull,
         coalesce(b.typdefault, pg_get_expr(t.typdefaultbin, 0)), b.depth + 1
     from base as b
@@ -98,7 +98,7 @@ select
         where a.attnum > 0
         order by k.place
     ),
-    c.conkey is null or 0 >= any (c.conkey),
+    c.conkey is null or 0 >= any(c.conkey),
     obj_description(c.oid, 'pg_constraint')
 from pg_constraint as c
 where
@@ -132,7 +132,7 @@ select
         from pg_attribute as a
         where a.attrelid = i.indrelid and a.attnum > 0
             and (
-                a.attnum = any ((i.indkey::smallint[])[0:i.indnkeyatts - 1])
+                a.attnum = any((i.indkey::smallint[])[0:i.indnkeyatts - 1])
                 or exists (
                     -- what its expressions and its predicate read
                     select from pg_depend as d
@@ -178,7 +178,7 @@ inner join pg_class as ic on i.indexrelid = ic.oid
 where i.indrelid = p_target and i.indisunique and i.indisvalid and i.indisready and i.indislive
     -- WITHOUT OVERLAPS is unique too, but not by equality
     and not i.indisexclusion
-order by i.indisprimary desc, ic.relname;
+order by i.indisprimary desc, ic.relname asc;
 end;
 comment on function sluice.catalog_keys(regclass) is
 'The unique indexes of a table, the primary key first: each part with its expression, type, the

@@ -49,7 +49,7 @@ create or replace function sluice.present(p_errors jsonb[])
 returns jsonb
 language sql immutable parallel safe
 return (select jsonb_agg(e) from unnest(p_errors) as e where e is not null);
-comment on function sluice.present(jsonb []) is
+comment on function sluice.present(jsonb[]) is
 'The errors that are there, as one array; null when there is none.';
 
 create or replace function sluice.array_literal(p_list jsonb, p_json boolean default false)
@@ -118,7 +118,7 @@ return lower(regexp_replace(
 comment on function sluice.fold_name(text) is
 'A name without case, camelCase, spaces, dots and hyphens: "Author Id", authorId -> author_id.';
 
-create or replace function sluice.nearest_name(p_name text, p_names text [])
+create or replace function sluice.nearest_name(p_name text, p_names text[])
 returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -137,7 +137,7 @@ where l.likeness >= 0.2
 order by l.likeness desc, n.name asc
 limit 1;
 end;
-comment on function sluice.nearest_name(text, text []) is
+comment on function sluice.nearest_name(text, text[]) is
 'The name of the list that is most like the given one; null when none is.';
 
 create or replace function sluice.fold_keys(p_doc jsonb, p_names jsonb, p_folded jsonb)

@@ -7,11 +7,12 @@ return case
     -- a policy or a trigger that forbids this row
     when p_sqlstate in ('42501', '44000') then 'record'
     -- the database, the network, the disk, the table as such
-    when left(p_sqlstate, 2) in ('08', '25', '26', '3D', '3F', '40', '42', '53', '55', '57', '58', 'F0', 'XX')
-        then 'job'
+    when left(p_sqlstate, 2) in (
+        '08', '25', '26', '3D', '3F', '40', '42', '53', '55', '57', '58', 'F0', 'XX'
+    ) then 'job'
     else 'record'
 end;
 comment on function sluice.fault_class(text) is
-'What an error of a write says: retry (another was in the way), job (the fault lies with the database or
- the table), record (this row cannot be written).
+'What an error of a write says: retry (another was in the way), job (the fault lies with the
+ database or the table), record (this row cannot be written).
  https://www.postgresql.org/docs/current/errcodes-appendix.html';

@@ -8,7 +8,7 @@ from (
     select f.name, f.name as field, 1 as rank
     from jsonb_to_recordset(p_spec -> 'fields') as f (name text)
     union all
-    select c.name, c.name, 1
+    select c.name, c.name as field, 1
     from jsonb_array_elements_text(p_spec -> 'children') as c (name)
     union all
     select a.key, a.value, 2
@@ -58,7 +58,7 @@ from jsonb_each_text(p_names) as n;
 end;
 comment on function sluice.folded_names(jsonb) is 'The same names, folded (sluice.fold_name).';
 
-create or replace function sluice.match_header(p_spec jsonb, p_header text [], p_options jsonb)
+create or replace function sluice.match_header(p_spec jsonb, p_header text[], p_options jsonb)
 returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -106,6 +106,6 @@ begin
     return coalesce(v_columns, '[]');
 end;
 $$;
-comment on function sluice.match_header(jsonb, text [], jsonb) is
+comment on function sluice.match_header(jsonb, text[], jsonb) is
 'The columns of a CSV file with the field that each holds: by mapping, exactly, by alias, then
  without case, camelCase and spaces. IO400 for a name that no field has and for two of one field.';

@@ -55,11 +55,14 @@ select jsonb_agg(
         -- whether a record has the field: null where a null cannot be meant is absence
         'has', case
             when not g.given then 'false'
-            when p_source = 'csv' and not (n.not_null and d.expr is not null) and not s.is_stamp then 'true'
+            when p_source = 'csv' and not (n.not_null and d.expr is not null) and not s.is_stamp
+                then 'true'
             when n.not_null or s.is_stamp then format('p.%s is not null', i.ident)
             else 'p.' || m.sent
         end,
-        'text', format(case when sluice.is_wide(p_spec) then '_cells[%s]' else '_cell_%s' end, i.attnum),
+        'text', format(
+            case when sluice.is_wide(p_spec) then '_cells[%s]' else '_cell_%s' end, i.attnum
+        ),
         'sent', m.sent,
         'default', d.expr,
         'job_default', p_options -> 'defaults' ? (f.field ->> 'name'),
@@ -76,14 +79,18 @@ cross join lateral (
         f.field ->> 'ident' as ident
 ) as i
 cross join lateral (
-    select format(case when sluice.is_wide(p_spec) then '_has[%s]' else '_has_%s' end, i.attnum) as sent
+    select format(
+        case when sluice.is_wide(p_spec) then '_has[%s]' else '_has_%s' end, i.attnum
+    ) as sent
 ) as m
 cross join lateral (select (f.field ->> 'not_null')::boolean as not_null) as n
 cross join lateral (
     select p_spec -> 'identity' ? (f.field ->> 'name') as is_key
 ) as k
 cross join lateral (
-    select f.field ->> 'name' in (p_spec ->> 'created_field', p_spec ->> 'updated_field') is true as is_stamp
+    select f.field ->> 'name' in (
+        p_spec ->> 'created_field', p_spec ->> 'updated_field'
+    ) is true as is_stamp
 ) as s
 cross join lateral (
     select coalesce(
@@ -98,7 +105,10 @@ cross join lateral (
 ) as d
 cross join lateral (
     select not (f.field ->> 'generated')::boolean
-        and (f.field ->> 'identity' is distinct from 'a' or p_options ->> 'identity' is not distinct from 'keep')
+        and (
+            f.field ->> 'identity' is distinct from 'a'
+            or p_options ->> 'identity' is not distinct from 'keep'
+        )
         as writable
 ) as w
 left join jsonb_to_recordset(p_columns) as c (place integer, header text, field text)
@@ -264,10 +274,11 @@ begin
 end;
 $$;
 comment on function sluice.spec_rules(jsonb) is
-'The rules of a table spec, each tried on a null row. IO409, by name, for one that does not compile.';
+'The rules of a table spec, each tried on a null row. IO409, by name, for one that does not
+ compile.';
 
 create or replace function sluice.import_spec(
-    p_job_id uuid, p_resource text, p_header text [], p_shape text, p_options jsonb
+    p_job_id uuid, p_resource text, p_header text[], p_shape text, p_options jsonb
 )
 returns jsonb
 language plpgsql stable
@@ -336,6 +347,7 @@ begin
     );
 end;
 $$;
-comment on function sluice.import_spec(uuid, text, text [], text, jsonb) is
-'Everything that decides how a job judges and merges: the table spec, the file''s columns, the options.
- The generators (sluice.sql_*) read nothing else. IO400 for what the file or the options get wrong.';
+comment on function sluice.import_spec(uuid, text, text[], text, jsonb) is
+'Everything that decides how a job judges and merges: the table spec, the file''s columns, the
+ options. The generators (sluice.sql_*) read nothing else. IO400 for what the file or the options
+ get wrong.';

@@ -47,8 +47,8 @@ begin
 end;
 $$;
 comment on function sluice.rank_levels(sluice.job) is
-'Ranks the records of a table that refers to itself: level 0 needs no other record of the file, level 1 only
- those of level 0, and so on. Returns the highest level.';
+'Ranks the records of a table that refers to itself: level 0 needs no other record of the file,
+ level 1 only those of level 0, and so on. Returns the highest level.';
 
 create or replace function sluice.isolate_levels(
     p_job sluice.job, p_from bigint, p_to bigint,
@@ -125,5 +125,5 @@ begin
 end;
 $$;
 comment on function sluice.isolate_levels(sluice.job, bigint, bigint) is
-'Writes the records of a table that refers to itself level by level, parents first, and finds the guilty
- ones; their descendants in the file are rejected as references.';
+'Writes the records of a table that refers to itself level by level, parents first, and finds the
+ guilty ones; their descendants in the file are rejected as references.';

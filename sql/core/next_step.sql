@@ -1,5 +1,5 @@
 create or replace function sluice.tied_tables(p_resource text)
-returns oid []
+returns oid[]
 language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
@@ -21,8 +21,8 @@ from (
 ) as t;
 end;
 comment on function sluice.tied_tables(text) is
-'The tables of a resource and its children, and those that refer to them or that they refer to, as the
- catalog has it now.';
+'The tables of a resource and its children, and those that refer to them or that they refer to, as
+ the catalog has it now.';
 
 create or replace function sluice.startable_job(p_job_id uuid)
 returns uuid
@@ -41,7 +41,7 @@ where
         inner join sluice.resource as r on r.name = o.resource or r.parent = o.resource
         where
             o.state in ('pending', 'processing') and o.accepted < j.accepted
-            and r.target::oid = any (sluice.tied_tables(j.resource))
+            and r.target::oid = any(sluice.tied_tables(j.resource))
             -- a small job may pass between the steps of a large one
             and not (j.priority = 'interactive' and j.received <= 1000 and o.state = 'processing')
     )
@@ -49,7 +49,8 @@ order by j.accepted
 limit 1
 for update of j skip locked;
 end;
-comment on function sluice.startable_job(uuid) is 'The job that is next to begin, locked; null when there is none.';
+comment on function sluice.startable_job(uuid) is
+'The job that is next to begin, locked; null when there is none.';
 
 create or replace function sluice.advance_job(p_job_id uuid)
 returns text
@@ -145,8 +146,9 @@ begin
 end;
 $$;
 comment on function sluice.plan_merge(sluice.job) is
-'Cuts the merge into steps of at most 50,000 records; atomic jobs and tables that refer to themselves are
- merged whole. False when the plan is not what the match left: it was lost in a crash.';
+'Cuts the merge into steps of at most 50,000 records; atomic jobs and tables that refer to
+ themselves are merged whole. False when the plan is not what the match left: it was lost in a
+ crash.';
 
 create or replace function sluice.carry_out(p_job sluice.job, p_step sluice.step)
 returns jsonb
@@ -292,7 +294,8 @@ begin
     return jsonb_build_object('status', 'idle');
 end;
 $$;
-comment on function sluice.take_step(uuid) is 'One step: sluice.next_step without the haste for small jobs.';
+comment on function sluice.take_step(uuid) is
+'One step: sluice.next_step without the haste for small jobs.';
 
 create or replace function sluice.next_step(job_id uuid default null)
 returns jsonb
@@ -314,7 +317,7 @@ begin
 end;
 $$;
 comment on function sluice.next_step(uuid) is
-'Takes one step of the oldest job that may go on (or of the given one) and carries it out, in the caller''s
- transaction: commit after it. Returns {"status": done | busy | wait | idle, …}: done: call again at once;
- busy: other sessions hold the rest; wait: a retry is due in "seconds"; idle: nothing to do. Any number of
- sessions may call it at the same time.';
+'Takes one step of the oldest job that may go on (or of the given one) and carries it out, in the
+ caller''s transaction: commit after it. Returns {"status": done | busy | wait | idle, …}: done:
+ call again at once; busy: other sessions hold the rest; wait: a retry is due in "seconds"; idle:
+ nothing to do. Any number of sessions may call it at the same time.';

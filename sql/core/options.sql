@@ -106,7 +106,7 @@ comment on function sluice.check_option(text, jsonb) is
 'The value of an import option in its canonical form; IO400 for an unknown option or a bad value.';
 
 create or replace function sluice.option_names()
-returns text []
+returns text[]
 language sql immutable parallel safe
 return array[
     'atomic', 'date_order', 'decimal', 'defaults', 'delimiter', 'dry_run', 'encoding', 'identity',

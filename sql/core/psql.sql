@@ -1,8 +1,8 @@
 -- Imports from psql, with no service running.
 
 create or replace function sluice.import_begin(
-    resource text, format text default 'csv', header text [] default null, options jsonb default '{}',
-    file_name text default null
+    resource text, format text default 'csv', header text[] default null,
+    options jsonb default '{}', file_name text default null
 )
 returns table (job_id uuid, copy_command text)
 language plpgsql volatile
@@ -45,10 +45,10 @@ begin
     );
 end;
 $$;
-comment on function sluice.import_begin(text, text, text [], jsonb, text) is
-'Begins an import by psql: header names the file''s columns in order (csv), options as over HTTP. Returns the
- job and the \copy line that fills its stage; then call sluice.import_run, or select sluice.import_submit.
- IO400 for an unknown resource, option or field.';
+comment on function sluice.import_begin(text, text, text[], jsonb, text) is
+'Begins an import by psql: header names the file''s columns in order (csv), options as over HTTP.
+ Returns the job and the \copy line that fills its stage; then call sluice.import_run, or select
+ sluice.import_submit. IO400 for an unknown resource, option or field.';
 
 create or replace function sluice.accept_copied(p_job_id uuid)
 returns void
@@ -86,8 +86,8 @@ begin
 end;
 $$;
 comment on function sluice.import_submit(uuid) is
-'Lets a worker carry out an import that was begun by sluice.import_begin. Returns the job. IO503 where the
- queue is not installed: then call sluice.import_run.';
+'Lets a worker carry out an import that was begun by sluice.import_begin. Returns the job. IO503
+ where the queue is not installed: then call sluice.import_run.';
 
 create or replace procedure sluice.import_run(job_id uuid)
 language plpgsql
@@ -114,10 +114,10 @@ begin
     end loop;
 end;
 $$;
-comment on procedure sluice.import_run(uuid) is
-'Carries out an import here and now, a commit per step; call it outside a transaction block. Older jobs of tied
- resources go before, and are helped along if need be. The one routine without a pinned search_path, since that forbids commit: every name
- in it is qualified.';
+comment on procedure sluice.import_run (uuid) is
+'Carries out an import here and now, a commit per step; call it outside a transaction block. Older
+ jobs of tied resources go before, and are helped along if need be. The one routine without a pinned
+ search_path, since that forbids commit: every name in it is qualified.';
 
 create or replace function sluice.explain_import(job_id uuid)
 returns setof text
@@ -165,4 +165,5 @@ begin
 end;
 $$;
 comment on function sluice.explain_import(uuid) is
-'The very SQL that judges and merges an import, in the order in which it runs. IO404 for an unknown one.';
+'The very SQL that judges and merges an import, in the order in which it runs. IO404 for an unknown
+ one.';

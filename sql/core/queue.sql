@@ -18,4 +18,5 @@ begin
 end;
 $$;
 comment on function sluice.enqueue_wakeup() is
-'Queues a wake-up for the workers, seen at commit. IO503 where the queue''s schema is not installed.';
+'Queues a wake-up for the workers, seen at commit. IO503 where the queue''s schema is not
+ installed.';

@@ -7,21 +7,19 @@ set search_path = pg_catalog, pg_temp
 begin atomic
 select encode(
     set_byte(
-        overlay(
-            uuid_send(gen_random_uuid())
-            placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3)
-            from 1 for 6
-        ),
+        substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3)
+        || substring(uuid_send(gen_random_uuid()) from 7),
         -- version 7 in the high half of the seventh byte
         6, (b'0111' || get_byte(uuid_send(gen_random_uuid()), 6)::bit(4))::bit(8)::integer
     ), 'hex'
 )::uuid;
 end;
 comment on function sluice.uuid_v7() is
-'A UUID of version 7: begins with the time in milliseconds (RFC 9562, 5.7). Postgres 18 has its own.';
+'A UUID of version 7: begins with the time in milliseconds (RFC 9562, 5.7). Postgres 18 has its
+ own.';
 
 create or replace function sluice.create_stage(
-    p_format text, p_header text [], p_options jsonb, p_file_name text, p_by_psql boolean
+    p_format text, p_header text[], p_options jsonb, p_file_name text, p_by_psql boolean
 )
 returns sluice.job
 language plpgsql volatile
@@ -98,11 +96,12 @@ begin
     return v_job;
 end;
 $$;
-comment on function sluice.create_stage(text, text [], jsonb, text, boolean) is
-'A job in state receiving with its empty stage. IO400 for an unknown format or a header that names no fields.';
+comment on function sluice.create_stage(text, text[], jsonb, text, boolean) is
+'A job in state receiving with its empty stage. IO400 for an unknown format or a header that names
+ no fields.';
 
 create or replace function sluice.receive_begin(
-    format text, header text [], options jsonb, file_name text
+    format text, header text[], options jsonb, file_name text
 )
 returns jsonb
 language plpgsql volatile
@@ -142,11 +141,13 @@ begin
     );
 end;
 $$;
-comment on function sluice.receive_begin(text, text [], jsonb, text) is
-'Begins an upload: a job that nobody sees yet, its stage, and the COPY statements for records as they
- are (copy_plain) and for those that were taken apart or are malformed (copy_marked). IO400.';
+comment on function sluice.receive_begin(text, text[], jsonb, text) is
+'Begins an upload: a job that nobody sees yet, its stage, and the COPY statements for records as
+ they are (copy_plain) and for those that were taken apart or are malformed (copy_marked). IO400.';
 
-create or replace function sluice.receive_segment(job_id uuid, records bigint, bytes bigint, lines jsonb)
+create or replace function sluice.receive_segment(
+    job_id uuid, records bigint, bytes bigint, lines jsonb
+)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -168,8 +169,8 @@ begin
 end;
 $$;
 comment on function sluice.receive_segment(uuid, bigint, bigint, jsonb) is
-'Counts a segment in the transaction that copied it. lines: [[n, line], …]: from record n on, records stand
- one per line. IO409 when the sweeper gave the upload up.';
+'Counts a segment in the transaction that copied it. lines: [[n, line], …]: from record n on,
+ records stand one per line. IO409 when the sweeper gave the upload up.';
 
 create or replace function sluice.receive_heartbeat(job_id uuid)
 returns void
@@ -195,7 +196,8 @@ begin
     end if;
 end;
 $$;
-comment on function sluice.receive_abort(uuid) is 'Gives an upload up: its job and its stage are gone.';
+comment on function sluice.receive_abort(uuid) is
+'Gives an upload up: its job and its stage are gone.';
 
 create or replace function sluice.accept_import(
     p_job_id uuid, p_resource text, p_options jsonb, p_received bigint, p_bytes bigint
@@ -278,4 +280,5 @@ end;
 $$;
 comment on function sluice.receive_finish(uuid, text, jsonb, bigint, bigint, text, text, text) is
 'The commit that accepts an upload: state, counts, idempotency result and queue entry together.
- Returns the job. IO400 for what the file or the options get wrong; the upload is then to be aborted.';
+ Returns the job. IO400 for what the file or the options get wrong; the upload is then to be
+ aborted.';

@@ -34,7 +34,10 @@ cross join lateral (
                 order by e.place
             ) || '}'
             -- only what is JSON may be cast: the planner does it ahead where it knows the value
-            from json_each((case k.kind when 'again' then p_record else '{}' end)::json) with ordinality as e (key, value, place)
+            from
+                json_each(
+                    (case k.kind when 'again' then p_record else '{}' end)::json
+                ) with ordinality as e (key, value, place)
             where e.key not in ('_row', '_errors', '_raw')
         ), '{}')
     end as body
@@ -90,7 +93,9 @@ from unnest(p_job.header) with ordinality as h (name, place)
 where h.name not in ('_row', '_errors', '_raw')
 union all
 -- what an earlier round could not read stays, until it is mended
-select 10001, '_raw', format('case when r.malformed then r.record%s end', ' else r.cells[' || e.place || ']')
+select
+    10001, '_raw',
+    format('case when r.malformed then r.record%s end', ' else r.cells[' || e.place || ']')
 from (select array_position(p_job.header, '_raw') as place) as e
 where e.place is not null
     or exists (select from sluice.reject as r where r.job_id = p_job.job_id and r.malformed)
@@ -98,8 +103,8 @@ union all
 values (10002, '_row', 'r.n'), (10003, '_errors', 'r.errors');
 end;
 comment on function sluice.reject_columns(sluice.job) is
-'The columns of the rejects of a CSV upload: its own, then _raw (if a record is or was malformed), _row
- and _errors. A column without a name is called by its place here.';
+'The columns of the rejects of a CSV upload: its own, then _raw (if a record is or was malformed),
+ _row and _errors. A column without a name is called by its place here.';
 
 create or replace function sluice.rejects_query(p_job_id uuid)
 returns jsonb

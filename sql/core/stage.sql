@@ -16,4 +16,5 @@ return case p_shape
     else format('s.c%s', p_place)
 end;
 comment on function sluice.stage_cell(text, integer, text) is
-'SQL of a cell of a stage: cells one column each (c1 …), one array, or columns named as the file''s (psql).';
+'SQL of a cell of a stage: cells one column each (c1 …), one array, or columns named as the file''s
+ (psql).';

@@ -6,7 +6,9 @@ comment on function sluice.own_path(jsonb) is
 'The search_path under which functions of a table''s CHECKs, defaults and rules find what they name;
  generated statements name all of their own in full, and pg_catalog comes first.';
 
-create or replace function sluice.cast_range(p_job sluice.job, p_lo tid, p_hi tid, p_from bigint, p_to bigint)
+create or replace function sluice.cast_range(
+    p_job sluice.job, p_lo tid, p_hi tid, p_from bigint, p_to bigint
+)
 returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -62,8 +64,8 @@ begin
 end;
 $$;
 comment on function sluice.cast_range(sluice.job, tid, tid, bigint, bigint) is
-'Casts the records of some blocks of the stage into the plan; a record that makes the statement fail is
- found by halving and gets the SQLSTATE as its error. Returns the number of records.';
+'Casts the records of some blocks of the stage into the plan; a record that makes the statement fail
+ is found by halving and gets the SQLSTATE as its error. Returns the number of records.';
 
 create or replace function sluice.cast_step(p_job sluice.job, p_step sluice.step)
 returns bigint
@@ -91,4 +93,5 @@ begin
 end;
 $$;
 comment on function sluice.cast_step(sluice.job, sluice.step) is
-'A step of the cast: a range of blocks of the stage, with the settings that texts are read by pinned.';
+'A step of the cast: a range of blocks of the stage, with the settings that texts are read by
+ pinned.';

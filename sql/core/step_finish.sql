@@ -31,7 +31,8 @@ begin
 end;
 $$;
 comment on function sluice.cast_again(uuid) is
-'Sends a job back to the cast because its plan was lost in a crash of Postgres. What is merged stays.';
+'Sends a job back to the cast because its plan was lost in a crash of Postgres. What is merged
+ stays.';
 
 create or replace function sluice.fail_job(p_job_id uuid, p_title text, p_detail text)
 returns void
@@ -139,10 +140,13 @@ begin
 end;
 $$;
 comment on function sluice.finish_job(uuid) is
-'Ends a job as completed: counts, sequences, the sample of a dry run; its tables are dropped, or left to
- the sweeper when somebody holds them.';
+'Ends a job as completed: counts, sequences, the sample of a dry run; its tables are dropped, or
+ left to the sweeper when somebody holds them.';
 
-create or replace function sluice.keep_results(p_job sluice.job, p_from bigint, p_to bigint, p_actions "char" [])
+-- pg_catalog.char is the one-byte type "char"; char alone would be character(1)
+create or replace function sluice.keep_results(
+    p_job sluice.job, p_from bigint, p_to bigint, p_actions pg_catalog.char[]
+)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -167,5 +171,5 @@ begin
     ), 'null'), p_job.spec ->> 'work', p_job.spec ->> 'extra') using p_job.job_id, p_from, p_to, p_actions;
 end;
 $$;
-comment on function sluice.keep_results(sluice.job, bigint, bigint, "char" []) is
+comment on function sluice.keep_results(sluice.job, bigint, bigint, pg_catalog.char[]) is
 'Keeps what became of each good record of a range, for results=true.';

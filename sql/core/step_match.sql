@@ -32,7 +32,8 @@ begin
 end;
 $$;
 comment on function sluice.keep_rejects(sluice.job) is
-'Collects the errors of the plan and keeps the rejected records as sent. Returns how many there are.';
+'Collects the errors of the plan and keeps the rejected records as sent. Returns how many there
+ are.';
 
 create or replace function sluice.store_rejects(p_job sluice.job, p_total bigint)
 returns void
@@ -77,7 +78,9 @@ $$;
 comment on function sluice.store_rejects(sluice.job, bigint) is
 'Writes the collected rejects, up to max_errors of the job, with their lines and raw records.';
 
-create or replace function sluice.match_range(p_job sluice.job, p_from bigint, p_to bigint, p_guilty integer)
+create or replace function sluice.match_range(
+    p_job sluice.job, p_from bigint, p_to bigint, p_guilty integer
+)
 returns integer
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -119,8 +122,8 @@ begin
 end;
 $$;
 comment on function sluice.match_range(sluice.job, bigint, bigint, integer) is
-'Matches the records of a range; one that makes the statement fail is found by halving and gets the SQLSTATE
- as its error. Returns p_guilty and those found here.';
+'Matches the records of a range; one that makes the statement fail is found by halving and gets the
+ SQLSTATE as its error. Returns p_guilty and those found here.';
 
 create or replace function sluice.leave_merged(p_job sluice.job)
 returns void
@@ -147,7 +150,8 @@ begin
 end;
 $$;
 comment on function sluice.leave_merged(sluice.job) is
-'Takes the records of done merge steps out of a match that is made again: they are judged for good.';
+'Takes the records of done merge steps out of a match that is made again: they are judged for
+ good.';
 
 create or replace function sluice.match_step(p_job sluice.job, p_step sluice.step)
 returns bigint
@@ -267,5 +271,5 @@ begin
 end;
 $$;
 comment on function sluice.match_step(sluice.job, sluice.step) is
-'The match, one pass for the whole file: duplicates, the rows that records mean, what is to be done, and
- the rejects of all that can be known before the write.';
+'The match, one pass for the whole file: duplicates, the rows that records mean, what is to be done,
+ and the rejects of all that can be known before the write.';

@@ -111,8 +111,11 @@ begin
     from sluice.isolate_range(p_job, v_middle, p_to, x_inserted, x_updated, x_rejects, x_children) as i;
 end;
 $$;
-comment on function sluice.isolate_range(sluice.job, bigint, bigint, bigint, bigint, jsonb, jsonb) is
-'Writes a range, and halves it where it fails until the guilty records are alone; they come back in x_rejects.';
+comment on function sluice.isolate_range(
+    sluice.job, bigint, bigint, bigint, bigint, jsonb, jsonb
+) is
+'Writes a range, and halves it where it fails until the guilty records are alone; they come back in
+ x_rejects.';
 
 create or replace function sluice.add_counts(p_one jsonb, p_other jsonb)
 returns jsonb
@@ -137,7 +140,8 @@ from (
     select jsonb_object_keys(p_other)
 ) as k;
 end;
-comment on function sluice.add_counts(jsonb, jsonb) is 'Adds counts of child rows: {"addresses": {"inserted": 2}}.';
+comment on function sluice.add_counts(jsonb, jsonb) is
+'Adds counts of child rows: {"addresses": {"inserted": 2}}.';
 
 create or replace function sluice.reject_writes(p_job sluice.job, p_rejects jsonb)
 returns void
@@ -233,9 +237,12 @@ begin
 end;
 $$;
 comment on function sluice.merge_step(sluice.job, sluice.step) is
-'A step of the merge: a range of record numbers into the target, in one transaction with its own record.';
+'A step of the merge: a range of record numbers into the target, in one transaction with its own
+ record.';
 
-create or replace function sluice.isolate_step(p_job sluice.job, p_step sluice.step, p_alone boolean)
+create or replace function sluice.isolate_step(
+    p_job sluice.job, p_step sluice.step, p_alone boolean
+)
 returns record
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -263,7 +270,8 @@ begin
 end;
 $$;
 comment on function sluice.isolate_step(sluice.job, sluice.step, boolean) is
-'Finds the guilty records of a range that failed; p_alone (atomic, dry run): writes nothing for good.';
+'Finds the guilty records of a range that failed; p_alone (atomic, dry run): writes nothing for
+ good.';
 
 create or replace function sluice.split_step(p_job sluice.job, p_step sluice.step)
 returns void

@@ -6,7 +6,8 @@ begin atomic
 select jsonb_strip_nulls(jsonb_build_object(
     'create_plan', sluice.sql_create_plan(p_spec),
     'create_work', format(
-        'create unlogged table %s (_n bigint not null, _via integer, _action "char", _errors jsonb%s)'
+        'create unlogged table %s'
+        ' (_n bigint not null, _via integer, _action "char", _errors jsonb%s)'
         ' with (autovacuum_enabled = false)',
         p_spec ->> 'work',
         (
@@ -69,7 +70,8 @@ begin
     end loop;
 end;
 $$;
-comment on function sluice.create_tables(sluice.job) is 'Creates the plan and work tables of a job.';
+comment on function sluice.create_tables(sluice.job) is
+'Creates the plan and work tables of a job.';
 
 create or replace function sluice.drop_tables(p_job_id uuid, p_stage boolean default true)
 returns boolean
@@ -135,4 +137,5 @@ begin
 end;
 $$;
 comment on function sluice.start_job(uuid) is
-'Begins a job: reads the registry afresh, generates the statements, makes the plan and the cast steps.';
+'Begins a job: reads the registry afresh, generates the statements, makes the plan and the cast
+ steps.';

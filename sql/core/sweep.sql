@@ -34,5 +34,5 @@ begin
 end;
 $$;
 comment on function sluice.sweep() is
-'Drops the stages of uploads without a sign of life (60 s; begun by psql: 24 h) and the tables of ended jobs
- that somebody held when they ended. Returns how many of each.';
+'Drops the stages of uploads without a sign of life (60 s; begun by psql: 24 h) and the tables of
+ ended jobs that somebody held when they ended. Returns how many of each.';

@@ -40,7 +40,10 @@ where
         from sluice.job as o
         inner join sluice.resource as r on r.name = o.resource or r.parent = o.resource
         where
-            o.state in ('pending', 'processing') and o.accepted < j.accepted
+            o.job_id <> j.job_id
+            -- one that has begun is waited for though it is younger: commits may come
+            -- in another order than numbers
+            and (o.state = 'processing' or o.state = 'pending' and o.accepted < j.accepted)
             and r.target::oid = any(sluice.tied_tables(j.resource))
             -- a small job may pass between the steps of a large one
             and not (j.priority = 'interactive' and j.received <= 1000 and o.state = 'processing')

@@ -5,6 +5,10 @@ create or replace function sluice.write_range(
 returns record
 language plpgsql volatile
 set timezone = 'UTC'
+set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres'
+set extra_float_digits = 1
+set bytea_output = 'hex'
 set jit = off
 set work_mem = '64MB'
 set search_path = pg_catalog, pg_temp

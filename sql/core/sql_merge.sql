@@ -20,7 +20,10 @@ with columns as (
     from jsonb_array_elements(p_spec -> 'fields') as f
     where
         ((f ->> 'is_key')::boolean and not (f ->> 'generated')::boolean)
-        or ((f ->> 'writable')::boolean and ((f ->> 'given')::boolean or (f ->> 'job_default')::boolean))
+        or (
+            (f ->> 'writable')::boolean
+            and ((f ->> 'given')::boolean or (f ->> 'job_default')::boolean)
+        )
 )
 select concat_ws(e'\n',
     case when c.names is null then format('insert into %s default values', p_spec ->> 'table')
@@ -41,8 +44,8 @@ select concat_ws(e'\n',
 from columns as c;
 end;
 comment on function sluice.sql_insert(jsonb) is
-'The SQL that inserts the new rows of a range: a missing field, or a null for a column that is not null
- and has a default, takes the default.';
+'The SQL that inserts the new rows of a range: a missing field, or a null for a column that is not
+ null and has a default, takes the default.';
 
 create or replace function sluice.sql_update(p_spec jsonb)
 returns text
@@ -55,7 +58,9 @@ with assignments as (
         when f ->> 'has' = 'true' then 'p.' || (f ->> 'ident')
         when f ->> 'name' = p_spec ->> 'updated_field'
             then format('case when %s then p.%s else now() end', f ->> 'has', f ->> 'ident')
-        else format('case when %s then p.%s else t.%s end', f ->> 'has', f ->> 'ident', f ->> 'ident')
+        else format(
+            'case when %s then p.%s else t.%s end', f ->> 'has', f ->> 'ident', f ->> 'ident'
+        )
     end), e',\n' order by (f ->> 'attnum')::integer) as list
     from jsonb_array_elements(p_spec -> 'fields') as f
     where (f ->> 'writable')::boolean and not (f ->> 'is_key')::boolean
@@ -106,10 +111,17 @@ select concat_ws(e'\n',
     ')',
     format('from %s as w', p_spec ->> 'work'),
     format('inner join (select %s%s from %s%s) as k on %s',
-        (select string_agg(quote_ident(n), ', ') from jsonb_array_elements_text(p_spec -> 'identity') as n),
         (
-            select string_agg(format(', (%s)%s as _part_%s', t.part ->> 'expr',
-                coalesce(' collate ' || (t.part ->> 'collation'), ''), t.place), '' order by t.place)
+            select string_agg(quote_ident(n), ', ')
+            from jsonb_array_elements_text(p_spec -> 'identity') as n
+        ),
+        (
+            select string_agg(
+                format(
+                    ', (%s)%s as _part_%s', t.part ->> 'expr',
+                    coalesce(' collate ' || (t.part ->> 'collation'), ''), t.place
+                ), '' order by t.place
+            )
             from jsonb_array_elements(p_key -> 'parts') with ordinality as t (part, place)
         ),
         p_spec ->> 'table',
@@ -123,8 +135,13 @@ select concat_ws(e'\n',
     ), sluice.sql_parts(p_key, 'p')), sluice.sql_takes_part(p_spec, p_key)),
     format('where w._via > %s and w._errors is null and w._action is not null', p_key ->> 'match'),
     '    and p._n <> w._n and p._errors is null',
-    format('    and not exists (select from %s as e where e._n in (w._n, p._n))', p_spec ->> 'extra'),
-    format('    and not exists (select from %s as x where x._n = p._n and x._errors is not null)', p_spec ->> 'work')
+    format(
+        '    and not exists (select from %s as e where e._n in (w._n, p._n))', p_spec ->> 'extra'
+    ),
+    format(
+        '    and not exists (select from %s as x where x._n = p._n and x._errors is not null)',
+        p_spec ->> 'work'
+    )
 );
 end;
 comment on function sluice.sql_fallback_conflicts(jsonb, jsonb) is
@@ -140,11 +157,14 @@ begin atomic
 select concat_ws(e'\n',
     format('insert into %s (_n, _dropped, _error)', p_spec ->> 'extra'),
     'select p._n, false, sluice.record_error(',
-    format('    ''reference'', %L, %L, %L, p.%I::text', p_reference -> 'columns' ->> -1, p_reference ->> 'name',
+    format(
+        '    ''reference'', %L, %L, %L, p.%I::text',
+        p_reference -> 'columns' ->> -1, p_reference ->> 'name',
         coalesce(
             p_reference ->> 'message',
             format('no row of %s and no good record of the file has it', p_spec ->> 'resource')
-        ), p_reference -> 'columns' ->> -1),
+        ), p_reference -> 'columns' ->> -1
+    ),
     ')',
     format('from %s as p', p_spec ->> 'plan'),
     'where p._errors is null and ' || c.given,
@@ -154,9 +174,13 @@ select concat_ws(e'\n',
     '    and not exists (',
     format('        select from %s as o', p_spec ->> 'plan'),
     format('        where %s and o._errors is null', c.in_file),
-    format('            and not exists (select from %s as e where e._n = o._n)', p_spec ->> 'extra'),
-    format('            and not exists (select from %s as w where w._n = o._n and w._errors is not null)',
-        p_spec ->> 'work'),
+    format(
+        '            and not exists (select from %s as e where e._n = o._n)', p_spec ->> 'extra'
+    ),
+    format(
+        '            and not exists (select from %s as w'
+        ' where w._n = o._n and w._errors is not null)', p_spec ->> 'work'
+    ),
     '    )') end
 )
 from (
@@ -177,7 +201,8 @@ from (
 where c.judged;
 end;
 comment on function sluice.sql_self_references(jsonb, jsonb) is
-'The SQL that finds records whose parent, of the same table, is nowhere; null when the file cannot tell.';
+'The SQL that finds records whose parent, of the same table, is nowhere; null when the file cannot
+ tell.';
 
 create or replace function sluice.sql_sample(p_spec jsonb)
 returns text
@@ -185,14 +210,18 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
 select concat_ws(e'\n',
-    'select coalesce(jsonb_agg(jsonb_build_object(''row'', s._n, ''action'', ''update'', ''before'', s.before, ''after'', s.after) order by s._n), ''[]'')',
+    'select coalesce(jsonb_agg(jsonb_build_object('
+    '''row'', s._n, ''action'', ''update'', ''before'', s.before, ''after'', s.after)'
+    ' order by s._n), ''[]'')',
     'from (',
     '    select w._n,',
     '        (select to_jsonb(x) from (select ' || f.before || ') as x) as before,',
     '        (select to_jsonb(x) from (select ' || f.after || ') as x) as after',
     format('    from %s as w', p_spec ->> 'work'),
     format('    inner join %s as p on p._n = w._n', p_spec ->> 'plan'),
-    format('    inner join %s as t on %s', p_spec ->> 'table', sluice.sql_same_row(p_spec, 't', 'w')),
+    format(
+        '    inner join %s as t on %s', p_spec ->> 'table', sluice.sql_same_row(p_spec, 't', 'w')
+    ),
     '    where w._action = ''u''',
     format('        and not exists (select from %s as e where e._n = w._n)', p_spec ->> 'extra'),
     '    order by w._n',
@@ -204,7 +233,10 @@ from (
         string_agg('t.' || (x ->> 'ident'), ', ' order by (x ->> 'attnum')::integer) as before,
         string_agg(case
             when x ->> 'has' = 'true' then 'p.' || (x ->> 'ident')
-            else format('case when %s then p.%s else t.%s end as %s', x ->> 'has', x ->> 'ident', x ->> 'ident', x ->> 'ident')
+            else format(
+                'case when %s then p.%s else t.%s end as %s',
+                x ->> 'has', x ->> 'ident', x ->> 'ident', x ->> 'ident'
+            )
         end, ', ' order by (x ->> 'attnum')::integer) as after
     from jsonb_array_elements(p_spec -> 'fields') as x
     where (x ->> 'given')::boolean and (x ->> 'writable')::boolean and not (x ->> 'is_key')::boolean

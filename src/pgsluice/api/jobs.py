@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from litestar import Response, get
+from litestar.response.base import ASGIResponse
 
 from ..database import Connection, call
 from ..errors import ProblemError
@@ -58,7 +59,7 @@ async def get_import(request: AnyRequest, job_id: str) -> Response[bytes]:
 
 
 @get("/imports/{job_id:str}/errors", opt=doc.ERRORS)
-async def get_errors(request: AnyRequest, job_id: str) -> Response[bytes] | Download:
+async def get_errors(request: AnyRequest, job_id: str) -> ASGIResponse:
     """The errors of a job: a page as JSON, or all of them streamed as CSV or NDJSON."""
     fields = parse_query(request.scope["query_string"], _ERRORS)
     form = fields.choice("format", ("json", "csv", "ndjson"), "json")
@@ -78,7 +79,8 @@ async def get_errors(request: AnyRequest, job_id: str) -> Response[bytes] | Down
             cursor=fields.get("cursor"),
             offset=offset or 0,
         )
-        return json_reply(page, headers=next_link(request, fields.values, page["next"]))
+        reply = json_reply(page, headers=next_link(request, fields.values, page["next"]))
+        return reply.to_asgi_response(app=None, request=request)
     if paging := [name for name in ("limit", "offset", "cursor") if name in fields.values]:
         raise ProblemError(400, f"format={form} streams all errors; leave out {paging[0]}")
     return await download(

@@ -224,6 +224,7 @@ declare
     v_job sluice.job;
     v_step sluice.step;
     v_id uuid;
+    v_kind text;
     v_wait numeric;
 begin
     -- a step of a job that has begun
@@ -263,9 +264,20 @@ begin
             inner join sluice.step as s on j.job_id = s.job_id and j.phase = s.kind
             where j.job_id = v_id and s.state = 'todo'
         ) and exists (select from sluice.job as j where j.job_id = v_id and j.state = 'processing') then
-            return jsonb_build_object(
-                'status', 'done', 'job_id', v_id, 'kind', sluice.advance_job(v_id), 'rows', 0
-            );
+            begin
+                v_kind := sluice.advance_job(v_id);
+            exception when others then
+                -- a full disk or a lock may pass; anything else would come again for ever,
+                -- and stand in the way of all other jobs
+                if sluice.fault_class(sqlstate) = 'retry' or sqlstate ~ '^(53|57|58)' then
+                    raise;
+                end if;
+                perform sluice.fail_job(
+                    v_id, 'The import could not go on', format('%s (SQLSTATE %s)', sqlerrm, sqlstate)
+                );
+                v_kind := 'failed';
+            end;
+            return jsonb_build_object('status', 'done', 'job_id', v_id, 'kind', v_kind, 'rows', 0);
         end if;
     end loop;
 

@@ -189,3 +189,36 @@ def test_nothing_to_do_is_idle(conn: Connection) -> None:
     assert rows(conn, "select sluice.next_step() ->> 'status'") == ["idle"]
     load(conn, "users", USERS)
     assert rows(conn, "select sluice.next_step() ->> 'status'") == ["idle"]
+
+
+def many(count: int) -> str:
+    """Users enough that a step is a transaction of its own."""
+    header = ["email", "name", "role"]
+    return csv_text(header, *[[f"m{n}@x.org", "M", "admin"] for n in range(count)])
+
+
+def phase(conn: Connection, job: str) -> str | None:
+    found = conn.execute("select phase from sluice.job where job_id = %s", [job]).fetchone()
+    assert found
+    return None if found[0] is None else str(found[0])
+
+
+def test_a_job_that_cannot_go_on_fails_and_stands_in_nobodys_way(conn: Connection) -> None:
+    lost, next_one = accept(conn, "users", many(1200)), accept(conn, "users", USERS)
+    while phase(conn, lost) != "match":
+        conn.execute("select sluice.next_step()")
+    conn.execute("select sluice.next_step()")
+    conn.execute(f"drop table sluice_stage.w_{lost.replace('-', '')}")
+    work(conn)
+    failed = result(conn, lost).job
+    assert (failed["state"], failed["unprocessed"]) == ("failed", 1200)
+    assert "does not exist" in failed["error"]["detail"]
+    assert result(conn, next_one).job["inserted"] == 1
+
+
+def test_a_job_waits_for_a_younger_one_that_has_begun(conn: Connection) -> None:
+    begun = accept(conn, "users", many(1200))
+    conn.execute("select sluice.next_step()")
+    older = accept(conn, "users", USERS)
+    conn.execute("update sluice.job set accepted = -1 where job_id = %s", [older])
+    assert work(conn) == [begun, older]

@@ -37,6 +37,7 @@ begin;
 \ir ../sql/core/options.sql
 \ir ../sql/core/header.sql
 \ir ../sql/core/stage.sql
+\ir ../sql/core/spec_fields.sql
 \ir ../sql/core/children_spec.sql
 \ir ../sql/core/import_spec.sql
 \ir ../sql/core/sql_columns.sql

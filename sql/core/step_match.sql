@@ -25,6 +25,8 @@ begin
         ) as x
         group by x._n
     $sql$, p_job.spec ->> 'plan', p_job.spec ->> 'extra', p_job.spec ->> 'work');
+    -- without statistics the whole stage is sorted to fetch a few records of it
+    analyze pg_temp.pgsluice_rejects;
     select count(*) into v_total from pg_temp.pgsluice_rejects;
     perform sluice.store_rejects(p_job, v_total);
     drop table pg_temp.pgsluice_rejects;

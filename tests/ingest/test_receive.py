@@ -259,3 +259,21 @@ async def test_a_record_that_copy_did_not_store_is_noticed(
     with pytest.raises(RuntimeError, match="COPY stored 2 of 3 records"):
         await upload.receive(skipping())
     assert_nothing_left(query)
+
+
+async def test_an_upload_that_the_sweeper_gave_up_is_told_so(
+    pool: Pool, query: Query, conn: psycopg.Connection
+) -> None:
+    upload = Upload(pool, format_name="csv")
+
+    async def chunks_around_a_sweep() -> AsyncIterator[bytes]:
+        yield b"id,name\n"
+        await rows_of(query, STARTED)
+        conn.execute("update sluice.job set heartbeat_at = heartbeat_at - interval '1 day'")
+        assert query("select sluice.sweep() ->> 'uploads'") == [("1",)]
+        yield b"1,Ann\n"
+
+    with pytest.raises(psycopg.Error, match="was given up") as refused:
+        await upload.receive(chunks_around_a_sweep())
+    assert refused.value.sqlstate == "IO409"
+    assert_nothing_left(query)

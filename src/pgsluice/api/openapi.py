@@ -32,9 +32,9 @@ def parameter(
     name: str, description: str, schema: Schema | None = None, where: str = "query", **more: Any
 ) -> Schema:
     """One parameter of an operation."""
-    made = {"name": name, "in": where, "description": description}
+    made: Schema = {"name": name, "in": where, "description": description}
     if where == "path":
-        made["required"] = True  # type: ignore[assignment]
+        made["required"] = True
     return {**made, "schema": schema or {"type": "string"}, **more}
 
 

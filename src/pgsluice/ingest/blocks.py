@@ -1,5 +1,6 @@
 """Reading in blocks of whole lines: what is provably regular passes through untouched."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from .pieces import (
@@ -16,7 +17,7 @@ GRAIN = 4096
 WAIT = -1
 
 
-class BlockReader:
+class BlockReader(ABC):
     """The part that CSV and NDJSON share.
 
     A subclass says whether a block of lines is regular and takes a single record apart. An
@@ -154,13 +155,13 @@ class BlockReader:
         self._line += 1
         return end + 1
 
+    @abstractmethod
     def _regular(self, block: bytes) -> bytes | None:
         """The block as COPY shall see it, one record per line; None when that is not sure."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _record(self, data: bytes, pos: int, final: bool, clean: int, out: Marked) -> int:
         """Take one record or blank line at `pos`; returns where the next starts, or WAIT.
 
         Up to `clean` the bytes are known to be text.
         """
-        raise NotImplementedError

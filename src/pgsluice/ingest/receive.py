@@ -267,6 +267,11 @@ class Upload:
         # The commit beats: a beat on its way there would take a second connection.
         self._last_beat = time.monotonic()
         async with self._pool.connection() as conn, conn.transaction():
+            # Asked before the COPY, which would only find that the stage is gone; from here to the
+            # commit the job's row is locked, so that no sweeper takes the stage away.
+            await call(
+                conn, "receive_segment", job_id=job.job_id, records=0, bytes=0, lines=Jsonb([])
+            )
             segment = Segment(conn, job, self.totals.records + 1)
             try:
                 await self._fill(segment, pieces)

@@ -26,6 +26,8 @@ commit;
 \ir apply.psql
 \set m 0002_app
 \ir apply.psql
+\set m 0003_later
+\ir apply.psql
 
 -- Functions and views: replaced as a whole on every run.
 begin;
@@ -55,6 +57,7 @@ begin;
 \ir ../sql/core/sql_lists.sql
 \ir ../sql/core/sql_merge.sql
 \ir ../sql/core/queue.sql
+\ir ../sql/core/lease.sql
 \ir ../sql/core/receive.sql
 \ir ../sql/core/fault_class.sql
 \ir ../sql/core/step_start.sql

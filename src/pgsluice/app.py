@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -33,6 +35,16 @@ _API = (
     resources.list_resources,
     resources.get_resource,
     resources.get_template,
+)
+# What SQL reads: SLUICE_STAGE is sluice.stage there.
+_TOLD = (
+    "stage",
+    "idempotency_ttl",
+    "job_ttl",
+    "stage_ttl",
+    "export_ttl",
+    "max_jobs",
+    "sessions_per_import",
 )
 _ROOT = (
     health.health,
@@ -105,8 +117,8 @@ def _pool(settings: Settings, size: int, name: str) -> Pool:
         settings.database_url or "",
         size=size,
         name=name,
-        stage=settings.stage,
-        idempotency_ttl=settings.idempotency_ttl,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        **{name: getattr(settings, name) for name in _TOLD},
     )
 
 

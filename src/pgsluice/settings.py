@@ -70,6 +70,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     import_sessions: Annotated[
         int, Meta(ge=1, le=64, description="sessions with which a worker takes steps of imports")
     ] = 2
+    sessions_per_import: Annotated[
+        int, Meta(ge=0, description="most sessions at once on one import, over all workers; 0: any")
+    ] = 0
+    exports: Annotated[
+        int, Meta(ge=1, le=64, description="exports to files that a worker carries out at once")
+    ] = 2
+    fetches: Annotated[
+        int, Meta(ge=1, le=64, description="files that a worker fetches at once")
+    ] = 2
+    max_jobs: Annotated[
+        int, Meta(ge=0, description="most imports at once, over all workers; 0 is no limit")
+    ] = 10
     pool_size: Annotated[
         int, Meta(ge=2, le=500, description="most connections that the API holds")
     ] = 10
@@ -86,6 +98,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_ttl: Annotated[
         int, Meta(ge=60, description="seconds that an Idempotency-Key lives at least")
     ] = 86400
+    job_ttl: Annotated[
+        int, Meta(ge=60, description="seconds that a finished job is kept, with its rejects")
+    ] = 2592000
+    stage_ttl: Annotated[
+        int,
+        Meta(ge=60, description="seconds that the data of failed and cancelled imports is kept"),
+    ] = 259200
+    export_ttl: Annotated[
+        int, Meta(ge=60, description="seconds that the file of an export can be downloaded")
+    ] = 86400
+    store: Annotated[
+        str,
+        Meta(description="where files of exports are kept: a folder, s3://…, gs://… or az://…"),
+    ] = ".pgsluice/files"
+    downloads: Annotated[
+        Literal["proxy", "redirect"],
+        Meta(description="proxy or redirect: send a file ourselves, or lead to a presigned URL"),
+    ] = "proxy"
+    import_dir: Annotated[
+        Path | None, Meta(description="folder from which source_path may import; none: nothing")
+    ] = None
+    url_hosts: Annotated[
+        str,
+        Meta(
+            description="hosts (host or host:port, with commas) that URLs may name, private and "
+            "http too; none: any public https address"
+        ),
+    ] = ""
+    fetch_seconds: Annotated[
+        int, Meta(ge=1, description="longest time that fetching one file may take, in seconds")
+    ] = 3600
+    webhook_secret: Annotated[
+        str | None,
+        Meta(
+            pattern=r"^whsec_[A-Za-z0-9+/]{16,}={0,2}$",
+            description="whsec_… that signs webhooks; without it the database keeps one",
+        ),
+    ] = None
     log_format: Annotated[
         Literal["json", "text"], Meta(description="json or text: the form of a log line")
     ] = "json"

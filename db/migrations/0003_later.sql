@@ -120,7 +120,8 @@ create table sluice.delivery_attempt (
     duration_ms integer,
     primary key (delivery_id, attempt)
 );
-comment on table sluice.delivery_attempt is 'One try to deliver: what the other side replied, or why not.';
+comment on table sluice.delivery_attempt is
+'One try to deliver: what the other side replied, or why not.';
 
 create table sluice.webhook_secret (
     is_only boolean primary key default true check (is_only),

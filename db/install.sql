@@ -28,11 +28,14 @@ commit;
 \ir apply.psql
 \set m 0003_later
 \ir apply.psql
+\set m 0004_keys
+\ir apply.psql
 
 -- Functions and views: replaced as a whole on every run.
 begin;
 \ir ../sql/core/catalog.sql
 \ir ../sql/core/error.sql
+\ir ../sql/core/caller.sql
 \ir ../sql/core/table_spec.sql
 \ir ../sql/core/describe.sql
 \ir ../sql/core/resource.sql
@@ -52,6 +55,7 @@ begin;
 \ir ../sql/core/sql_late.sql
 \ir ../sql/core/sql_match_faults.sql
 \ir ../sql/core/sql_match.sql
+\ir ../sql/core/sql_hidden.sql
 \ir ../sql/core/sql_list_match.sql
 \ir ../sql/core/sql_list_faults.sql
 \ir ../sql/core/sql_lists.sql
@@ -85,6 +89,7 @@ begin;
 \ir ../sql/core/jobs.sql
 \ir ../sql/core/health.sql
 \ir ../sql/core/idempotency.sql
+\ir ../sql/core/key.sql
 \ir ../sql/core/schema.sql
 \ir ../sql/core/template.sql
 

@@ -17,7 +17,14 @@ begin
 end
 $$;
 
-create schema if not exists sluice;
+-- asked first: "if not exists" wants the right to create all the same
+do $$
+begin
+    if to_regnamespace('sluice') is null then
+        create schema sluice;
+    end if;
+end
+$$;
 
 create table if not exists sluice.ledger (
     name text primary key,

@@ -6,6 +6,7 @@ as $$
 declare
     v_spec constant jsonb := sluice.table_spec(resource);
 begin
+    perform sluice.check_resource(resource);
     return jsonb_build_object(
         'name', v_spec -> 'resource',
         'table', v_spec -> 'table',

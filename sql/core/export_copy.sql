@@ -101,6 +101,7 @@ as $$
 declare
     v_rows text;
 begin
+    perform sluice.check_resource(p_resource);
     perform sluice.check_export_options(p_options);
     v_rows := sluice.export_rows(
         sluice.table_spec(p_resource), p_format, p_fields, p_filters, p_ordering, p_limit, p_include,
@@ -136,7 +137,13 @@ begin atomic
 select sluice.pin_output(
     (select r.search_path from sluice.resource as r where r.name = export_copy.resource)
 );
-select sluice.export_query(resource, format, fields, filters, ordering, "limit", include, options);
+-- materialized: the query is built before the role is taken on
+with query as materialized (
+    select sluice.export_query(
+        resource, format, fields, filters, ordering, "limit", include, options
+    ) as reply
+)
+select sluice.as_key_role(q.reply) from query as q;
 end;
 comment on function sluice.export_copy(
     text, text, text[], jsonb, text[], bigint, text[], jsonb

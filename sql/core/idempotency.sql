@@ -25,6 +25,13 @@ comment on function sluice.idempotency_name(text) is
 'The key itself, bare or quoted as the header allows. IO400 for one that is empty, too long or not
  printable.';
 
+create or replace function sluice.idempotency_scope(p_scope text)
+returns text
+language sql stable
+return concat_ws(' ', nullif(current_setting('sluice.caller', true), ''), p_scope);
+comment on function sluice.idempotency_scope(text) is
+'Method and route, after the API key of the request if it has one.';
+
 create or replace function sluice.idempotency_claim(key text, scope text)
 returns jsonb
 language plpgsql volatile
@@ -35,6 +42,7 @@ declare
     v_key constant text := sluice.idempotency_name(key);
     v_row sluice.idempotency;
 begin
+    scope := sluice.idempotency_scope(scope);
     -- a rival that claims it this moment: tell at once, do not wait for its commit
     if not pg_try_advisory_xact_lock(
         hashtextextended('pgsluice idempotency ' || length(scope) || scope || v_key, 0)
@@ -68,7 +76,8 @@ $$;
 comment on function sluice.idempotency_claim(text, text) is
 'Claims a key for a request: {"state": "new"}, or "receiving" (another one is under way),
  or "done" with the digest, status and job of the first. A claim without a heartbeat for 60 s is free
- again. scope: API key, method and route.';
+ again. scope: method and route; those of each API key are
+ its own.';
 
 create or replace function sluice.idempotency_beat(key text, scope text)
 returns void
@@ -77,6 +86,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 begin
+    scope := sluice.idempotency_scope(scope);
     update sluice.idempotency as i set beat_at = clock_timestamp()
     where i.scope = scope and i.key = sluice.idempotency_name(key) and i.state = 'receiving';
 end;
@@ -91,6 +101,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 begin
+    scope := sluice.idempotency_scope(scope);
     delete from sluice.idempotency as i
     where i.scope = scope and i.key = sluice.idempotency_name(key) and i.state = 'receiving';
 end;
@@ -107,6 +118,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 begin
+    scope := sluice.idempotency_scope(scope);
     insert into sluice.idempotency as i (scope, key, state, job_id, digest, status)
     values (scope, sluice.idempotency_name(key), 'done', job_id, digest, status)
     on conflict on constraint idempotency_pkey do update

@@ -164,6 +164,7 @@ declare
     v_id constant text := replace(p_job_id::text, '-', '');
     v_bad text;
 begin
+    perform sluice.check_resource(p_resource);
     if v_source = 'csv' then
         v_columns := sluice.match_header(v_spec, p_header, p_options);
     end if;

@@ -10,7 +10,8 @@ declare
 begin
     select j.* into v_job from sluice.job as j
     where j.job_id = p_job_id and j.state <> 'receiving';
-    if not found then
+    -- a job of a resource that the key may not touch is not there for it
+    if not found or not sluice.may_use(v_job.resource) then
         raise exception 'job % does not exist', coalesce(p_job_id::text, 'null') using
             errcode = 'IO404', hint = 'the list of jobs shows which do';
     end if;

@@ -78,6 +78,7 @@ begin
         from sluice.job as j
         where
             j.state <> 'receiving'
+            and sluice.may_use(j.resource)
             and (jobs_json.kind is null or j.kind = jobs_json.kind)
             and (jobs_json.status is null or j.state = jobs_json.status)
             and (jobs_json.resource is null or j.resource = jobs_json.resource)

@@ -141,6 +141,7 @@ as $$
 begin
     perform sluice.check_options(options);
     if resource is not null then
+        perform sluice.check_resource(resource);
         perform sluice.table_spec(resource);
     end if;
 end;

@@ -93,6 +93,7 @@ begin
         case when current_setting('sluice.stage', true) = 'unlogged' then 'unlogged' else '' end,
         sluice.stage_name(v_job.job_id), v_columns
     );
+    perform sluice.share_table(sluice.stage_name(v_job.job_id));
     return v_job;
 end;
 $$;
@@ -227,6 +228,7 @@ begin
     v_spec := sluice.import_spec(
         p_job_id, coalesce(p_resource, v_job.resource), v_job.header, v_job.shape, v_options
     );
+    perform sluice.check_role(sluice.key_role(v_job.key_id), v_spec);
     if v_options ->> 'dry_run' = 'write' and p_received > 100000 then
         raise exception 'dry_run=write takes at most 100000 records, the file has %', p_received using
             errcode = 'IO400', hint = 'use dry_run=true, which writes nothing at all';

@@ -159,7 +159,9 @@ declare
     v_name text;
     v_list jsonb := '[]';
 begin
-    for v_name in select r.name from sluice.resource as r order by r.name loop
+    for v_name in
+        select r.name from sluice.resource as r where sluice.may_use(r.name) order by r.name
+    loop
         begin
             v_list := v_list || sluice.describe(v_name);
         exception when sqlstate 'IO409' then

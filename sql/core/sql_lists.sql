@@ -115,7 +115,9 @@ end;
 comment on function sluice.list_statements(jsonb, jsonb) is
 'Every statement for the lists of one child resource, by name.';
 
-create or replace function sluice.write_list(p_list jsonb, p_path text, p_from bigint, p_to bigint)
+create or replace function sluice.write_list(
+    p_list jsonb, p_path text, p_role text, p_from bigint, p_to bigint
+)
 returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -124,17 +126,20 @@ declare
     v_counts jsonb := '{}';
     v_rows bigint;
     v_kind text;
+    v_own constant text := current_setting('role');
 begin
     -- the table's own code runs under its own path
     perform set_config('search_path', p_path, true);
+    perform pg_catalog.set_config('role', p_role, true);
     foreach v_kind in array '{delete,update,insert}'::pg_catalog.text[] loop
         execute p_list operator(pg_catalog.->>) v_kind using p_from, p_to;
         get diagnostics v_rows = row_count;
         v_counts := v_counts operator(pg_catalog.||) pg_catalog.jsonb_build_object(v_kind, v_rows);
     end loop;
+    perform pg_catalog.set_config('role', v_own, true);
     return v_counts;
 end;
 $$;
-comment on function sluice.write_list(jsonb, text, bigint, bigint) is
+comment on function sluice.write_list(jsonb, text, text, bigint, bigint) is
 'Writes the differences of the lists of a range of records; returns
  {"delete": n, "update": n, "insert": n}.';

@@ -106,6 +106,7 @@ declare
     v_done record;
     v_sample jsonb;
     v_dry boolean;
+    v_own constant text := current_setting('role');
 begin
     select j.* into v_job from sluice.job as j where j.job_id = p_job_id;
     v_dry := coalesce(v_job.options ->> 'dry_run' in ('true', 'write'), false);
@@ -118,7 +119,9 @@ begin
         into v_done;
     end if;
     if v_dry and v_job.statements ? 'sample' then
+        perform set_config('role', coalesce(v_job.spec ->> 'role', v_own), true);
         execute v_job.statements ->> 'sample' into v_sample;
+        perform set_config('role', v_own, true);
     end if;
     if not v_dry then
         perform sluice.move_sequences(v_job.spec);

@@ -209,6 +209,7 @@ begin
     execute format('analyze %s', p_job.spec ->> 'extra');
     perform sluice.match_range(p_job, 0, 9223372036854775807, 0);
     perform sluice.leave_merged(p_job);
+    perform sluice.reject_hidden(p_job);
     for v_list in select l from jsonb_array_elements(v_lists) as l loop
         execute v_list ->> 'match';
         execute v_list ->> 'faults';

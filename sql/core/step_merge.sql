@@ -19,6 +19,8 @@ declare
     v_lists bigint;
     v_list jsonb;
     v_counts jsonb;
+    v_own constant text := current_setting('role');
+    v_role constant text := coalesce(p_job.spec ->> 'role', current_setting('role'));
 begin
     o_inserted := 0;
     o_updated := 0;
@@ -34,6 +36,8 @@ begin
 
     -- the table's own code (triggers, defaults) runs under its own path
     perform set_config('search_path', p_job.spec ->> 'search_path', true);
+    -- as the role of the API key, so that grants and row level security bind
+    perform pg_catalog.set_config('role', v_role, true);
     if v_inserts > 0 then
         execute p_job.statements ->> 'insert' using p_from, p_to;
         get diagnostics o_inserted = row_count;
@@ -42,14 +46,19 @@ begin
         execute p_job.statements ->> 'update' using p_from, p_to;
         get diagnostics o_updated = row_count;
     end if;
+    perform pg_catalog.set_config('role', v_own, true);
     for v_list in
         select l from pg_catalog.jsonb_array_elements(coalesce(p_job.statements -> 'children', '[]')) as l
     loop
-        v_counts := sluice.write_list(v_list, p_job.spec ->> 'search_path', p_from, p_to);
+        v_counts := sluice.write_list(
+            v_list, p_job.spec ->> 'search_path', v_role, p_from, p_to
+        );
         o_children := o_children || pg_catalog.jsonb_build_object(v_list ->> 'name', v_counts);
     end loop;
     -- what is deferred is judged here, where the guilty record can still be found
+    perform pg_catalog.set_config('role', v_role, true);
     set constraints all immediate;
+    perform pg_catalog.set_config('role', v_own, true);
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     if o_inserted <> v_inserts or o_updated <> v_updates then
         raise exception '%', case
@@ -101,6 +110,11 @@ begin
     $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
     into v_ns using p_from, p_to;
     if cardinality(v_ns) = 1 then
+        if p_job.spec ->> 'role' is not null and v_code in ('23505', '23P01') then
+            -- by a row that the role may not see, nothing of which is told
+            v_message := 'this row may not be written with this API key';
+            v_constraint := null;
+        end if;
         x_rejects := x_rejects || jsonb_build_object('n', v_ns[1], 'error', sluice.record_error(
             'write', nullif(v_column, ''), nullif(v_constraint, ''), v_message, null, v_code
         ));

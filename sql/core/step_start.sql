@@ -43,6 +43,8 @@ select jsonb_strip_nulls(jsonb_build_object(
     ),
     'insert', sluice.sql_insert(p_spec),
     'update', sluice.sql_update(p_spec),
+    'found', case when p_spec ->> 'role' is not null then sluice.sql_found(p_spec) end,
+    'hidden', case when p_spec ->> 'role' is not null then sluice.sql_hidden(p_spec) end,
     'sample', sluice.sql_sample(p_spec),
     'children', (
         select jsonb_agg(sluice.list_statements(p_spec, c) order by (c ->> 'place')::integer)
@@ -60,6 +62,13 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_list jsonb;
+    v_table text;
+    v_tables constant text[] := array[
+        p_job.spec ->> 'plan', p_job.spec ->> 'work', p_job.spec ->> 'extra'
+    ] || array(
+        select n.name from jsonb_array_elements(p_job.spec -> 'children') as c
+        cross join lateral (values (c ->> 'plan'), (c ->> 'work')) as n (name)
+    );
 begin
     execute p_job.statements ->> 'create_plan';
     execute p_job.statements ->> 'create_work';
@@ -68,6 +77,20 @@ begin
         execute v_list ->> 'create_plan';
         execute v_list ->> 'create_work';
     end loop;
+    for v_table in select t from unnest(v_tables) as t loop
+        perform sluice.share_table(v_table);
+    end loop;
+    -- what the merge reads when it writes under the role of an API key
+    if p_job.spec ->> 'role' is not null then
+        if not has_schema_privilege(p_job.spec ->> 'role', 'sluice_stage', 'usage') then
+            execute format('grant usage on schema sluice_stage to %I', p_job.spec ->> 'role');
+        end if;
+        execute format(
+            'grant select on %s to %I', (
+                select string_agg(t, ', ') from unnest(v_tables) as t
+            ), p_job.spec ->> 'role'
+        );
+    end if;
 end;
 $$;
 comment on function sluice.create_tables(sluice.job) is
@@ -93,7 +116,8 @@ begin
         execute format('drop table %s', v_table);
     end loop;
     return true;
-exception when lock_not_available then
+-- or it belongs to a login that is not the service's
+exception when lock_not_available or insufficient_privilege then
     return false;
 end;
 $$;
@@ -114,7 +138,8 @@ begin
     -- the table may have changed since the job was accepted
     v_job.spec := sluice.import_spec(
         p_job_id, v_job.resource, v_job.header, v_job.shape, v_job.options
-    );
+    ) || jsonb_build_object('role', sluice.key_role(v_job.key_id));
+    perform sluice.check_role(v_job.spec ->> 'role', v_job.spec);
     v_job.statements := sluice.import_statements(v_job.spec);
     update sluice.job as j
     set

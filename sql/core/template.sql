@@ -111,6 +111,7 @@ declare
     v_spec constant jsonb := sluice.table_spec(p_resource);
     v_query text;
 begin
+    perform sluice.check_resource(p_resource);
     if sluice.check_format(p_format) = 'csv' then
         select 'select ' || string_agg(format('%s as %I', t.expr, t.name), ', ' order by t.place)
         into v_query

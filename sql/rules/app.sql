@@ -1,7 +1,14 @@
 -- Rules of the shipped resources: small, immutable, versioned. A rule never
 -- changes its meaning; a new meaning is a new _v2.
 
-create schema if not exists app;
+-- asked first: "if not exists" wants the right to create all the same
+do $$
+begin
+    if to_regnamespace('app') is null then
+        create schema app;
+    end if;
+end
+$$;
 
 create or replace function app.is_email_v1(p_text text)
 returns boolean

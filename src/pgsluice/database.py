@@ -2,6 +2,8 @@
 
 import logging
 import re
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
@@ -12,7 +14,17 @@ from psycopg_pool import AsyncConnectionPool
 
 from .errors import ProblemError, problem_of_sqlstate, unavailable
 
-__all__ = ["Connection", "Error", "Jsonb", "Pool", "call", "new_pool", "problem_of"]
+__all__ = [
+    "Caller",
+    "Connection",
+    "Error",
+    "Jsonb",
+    "Pool",
+    "acting",
+    "call",
+    "new_pool",
+    "problem_of",
+]
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
 Pool: TypeAlias = AsyncConnectionPool[AsyncConnection[TupleRow]]
@@ -50,10 +62,33 @@ _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _STARTUP_OPTIONS = "-c search_path=procrastinate -c timezone=UTC"
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who a request comes from: `id` is empty for anybody, `key_id` is set for a key's row."""
+
+    id: str
+    key_id: str | None = None
+    name: str | None = None
+    scopes: frozenset[str] = frozenset()
+    profile: str | None = None
+    rate: dict[str, Any] = field(default_factory=dict)
+
+
+# For whom the calls of this task are made; None for the service itself.
+acting: ContextVar[Caller | None] = ContextVar("acting", default=None)
+
+# Before the function is called, and to the end of its transaction.
+_ACTOR = (
+    " from (select pg_catalog.set_config('sluice.caller', %(_caller)s, true),"
+    " pg_catalog.set_config('sluice.key', %(_key)s, true) offset 0) as actor"
+)
+
+
 async def call(conn: Connection, name: str, /, **args: Any) -> Any:
     """Call `sluice.<name>(arg => value, …)` and return its single value.
 
     A dict is sent as jsonb, a list of str as text[]; wrap a list meant as jsonb in Jsonb.
+    The function sees who is `acting`: settings sluice.caller and sluice.key.
     """
     for word in (name, *args):
         if not _IDENTIFIER.fullmatch(word):
@@ -62,7 +97,11 @@ async def call(conn: Connection, name: str, /, **args: Any) -> Any:
     values = {
         arg: Jsonb(value) if isinstance(value, dict) else value for arg, value in args.items()
     }
-    cursor = await conn.execute(f"select sluice.{name}({named})".encode(), values)
+    actor = ""
+    if (caller := acting.get()) and caller.id:
+        actor = _ACTOR
+        values |= {"_caller": caller.id, "_key": caller.key_id or ""}
+    cursor = await conn.execute(f"select sluice.{name}({named}){actor}".encode(), values)
     row = await cursor.fetchone()
     return row[0] if row else None
 

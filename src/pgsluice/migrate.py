@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -132,11 +133,13 @@ def _install_queue(conn: psycopg.Connection) -> Iterator[str]:
     for name, text in queue_migrations():
         if name not in done:
             with conn.transaction():
-                conn.execute("create schema if not exists procrastinate")
+                if not _exists(conn, "procrastinate", "to_regnamespace"):
+                    conn.execute("create schema procrastinate")
                 conn.execute("set local search_path = procrastinate")
                 _execute(conn, text, name)
                 _record(conn, name)
             yield name
+    conn.execute("select sluice.hand_over(), sluice.grant_roles()")
 
 
 def _execute(conn: psycopg.Connection, text: str, name: str) -> None:
@@ -156,8 +159,8 @@ def _record(conn: psycopg.Connection, name: str) -> None:
     conn.execute("insert into sluice.ledger (name) values (%s)", [name])
 
 
-def _exists(conn: psycopg.Connection, relation: str) -> bool:
-    row = conn.execute("select to_regclass(%s) is not null", [relation]).fetchone()
+def _exists(conn: psycopg.Connection, name: str, look: LiteralString = "to_regclass") -> bool:
+    row = conn.execute(f"select {look}(%s) is not null", [name]).fetchone()
     return bool(row and row[0])
 
 

@@ -1,9 +1,11 @@
 """Settings: one table. Command-line flags win over the environment, which wins over `.env`."""
 
+import hashlib
 import logging
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -63,6 +65,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="import, export or both: what anyone who reaches the port may do",
         ),
     ] = ""
+    api_keys: Annotated[
+        str,
+        Meta(
+            pattern=r"^([^\s,:]{8,}(:(realworld|nest))?(,[^\s,:]{8,}(:(realworld|nest))?)*)?$",
+            description="keys that may do everything, with commas; KEY:realworld or KEY:nest "
+            "replies as that earlier system did",
+        ),
+    ] = ""
+    rate_limit: Annotated[
+        int, Meta(ge=0, description="requests a minute that each API key may send; 0 is no limit")
+    ] = 0
     api_prefix: Annotated[
         str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="first part of the API's paths")
     ] = "v1"
@@ -144,6 +157,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def env_name(field: str) -> str:
     """The environment variable of a setting."""
     return field.upper() if field in ("database_url", "pg_bin") else f"SLUICE_{field.upper()}"
+
+
+@cache
+def api_keys(settings: Settings) -> dict[str, str]:
+    """The sha256 (hex) of each of SLUICE_API_KEYS, with its profile or an empty text."""
+    entries = (entry.partition(":") for entry in settings.api_keys.split(",") if entry)
+    return {hashlib.sha256(key.encode()).hexdigest(): profile for key, _, profile in entries}
 
 
 def describe() -> list[tuple[str, str, str]]:

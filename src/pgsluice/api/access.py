@@ -1,17 +1,115 @@
-"""What anyone may do where nobody has to show a key: SLUICE_ANONYMOUS."""
+"""Who asks, and what they may do: API keys, their scopes and rates, SLUICE_ANONYMOUS."""
+
+import hashlib
+import re
 
 from litestar.handlers import BaseRouteHandler
 
+from ..database import Caller, acting
 from ..errors import ProblemError
-from .service import AnyConnection, service_of
+from ..settings import api_keys
+from .service import AnyConnection, Service, service_of
+
+SCOPES = frozenset(("import", "export", "admin"))
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="pgsluice"'}
+_CREDENTIALS = re.compile(r"\s*(?:bearer|token)\s+(\S+)\s*", re.IGNORECASE)
+# What a request to a part of the API needs: one of these scopes, if it is named here.
+_NEEDED = {
+    "imports": {"import"},
+    "exports": {"export"},
+    "jobs": {"import", "export"},
+    "schedules": {"import", "export"},
+    "keys": {"admin"},
+}
 
 
-def guard(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
-    """Refuse (403) imports or exports that SLUICE_ANONYMOUS, when it is set, does not name."""
-    settings = service_of(connection).settings
-    route = connection.scope["path"].removeprefix(f"/{settings.api_prefix}/").split("/")[0]
-    needed = {"exports": "export", "imports": "import", "jobs": "import"}.get(route)
-    if settings.anonymous and needed and needed not in settings.anonymous.split(","):
-        raise ProblemError(
-            403, f"this service is open for {settings.anonymous} only: see SLUICE_ANONYMOUS"
+async def guard(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+    """Let a request pass that may do what it asks for: 401, 403 or 429 otherwise.
+
+    What runs for it in Postgres then knows whose key it was.
+    """
+    service = service_of(connection)
+    caller = await _caller(connection, service)
+    connection.scope["state"]["rate"] = caller.rate
+    if caller.rate.get("exceeded"):
+        wait = str(caller.rate["reset"])
+        detail = f"more than {caller.rate['limit']} requests a minute; try again in {wait} seconds"
+        raise ProblemError(429, detail, {"Retry-After": wait})
+    route = connection.scope["path"].removeprefix(f"/{service.settings.api_prefix}/").split("/")[0]
+    needed = _NEEDED.get(route)
+    if needed and not needed & caller.scopes and "admin" not in caller.scopes:
+        raise _forbidden(service, caller, needed)
+    connection.scope["state"]["caller"] = caller
+    acting.set(caller)
+
+
+def scopes_of(connection: AnyConnection) -> frozenset[str]:
+    """What the caller of this request may do."""
+    caller: Caller = connection.scope["state"]["caller"]
+    return caller.scopes
+
+
+def _forbidden(service: Service, caller: Caller, needed: set[str]) -> ProblemError:
+    if caller.name:
+        may = ", ".join(sorted(caller.scopes))
+        wanted = " or ".join(sorted(needed))
+        return ProblemError(403, f"this API key may {may}; {wanted} is needed here")
+    return ProblemError(
+        403, f"this service is open for {service.settings.anonymous} only: see SLUICE_ANONYMOUS"
+    )
+
+
+async def _caller(connection: AnyConnection, service: Service) -> Caller:
+    key = _key_of(connection)
+    if key is None:
+        return await _anyone(service)
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    # Digests are compared, not keys: what their first difference tells helps nobody.
+    profile = api_keys(service.settings).get(digest)
+    is_known = profile is not None
+    found = await service.ask(
+        "admit", hash=digest, is_known=is_known, rate_limit=service.settings.rate_limit
+    )
+    if found["caller"] is None:
+        raise ProblemError(401, "this API key is unknown, revoked or expired", _CHALLENGE)
+    if is_known:
+        return Caller(
+            found["caller"],
+            name="SLUICE_API_KEYS",
+            scopes=SCOPES,
+            rate=found["rate"],
+            profile=profile or None,
         )
+    return Caller(
+        found["caller"],
+        key_id=found["key_id"],
+        name=found["name"],
+        scopes=frozenset(found["scopes"]),
+        profile=found["profile"],
+        rate=found["rate"],
+    )
+
+
+async def _anyone(service: Service) -> Caller:
+    open_for = frozenset(filter(None, service.settings.anonymous.split(",")))
+    if open_for:
+        return Caller("", scopes=open_for)
+    if api_keys(service.settings) or (await service.ask("admit"))["keys_exist"]:
+        raise ProblemError(
+            401, "an API key is needed: send it as X-API-Key or Authorization: Bearer", _CHALLENGE
+        )
+    return Caller("", scopes=SCOPES)
+
+
+def _key_of(connection: AnyConnection) -> str | None:
+    if (given := connection.headers.get("x-api-key")) is not None:
+        return given.strip()
+    header = connection.headers.get("authorization")
+    if header is None:
+        return None
+    if found := _CREDENTIALS.fullmatch(header):
+        return found[1]
+    raise ProblemError(
+        401, "Authorization must be Bearer or Token, a space and an API key", _CHALLENGE
+    )

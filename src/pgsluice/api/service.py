@@ -48,7 +48,7 @@ class Service:
         if event := self.waiting.get(job_id):
             event.set()
 
-    async def ask(self, name: str, **args: Any) -> Any:
+    async def ask(self, name: str, /, **args: Any) -> Any:
         """One call of a function in a transaction of its own."""
         async with self.pool.connection() as conn:
             return await call(conn, name, **args)

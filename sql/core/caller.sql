@@ -1,0 +1,145 @@
+-- Who asks: the key of the present request, and what it may do.
+
+create or replace function sluice.count_request(p_caller text, p_limit integer)
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now constant numeric := extract(epoch from clock_timestamp());
+    v_minute constant bigint := floor(v_now / 60);
+    v_requests integer;
+begin
+    if coalesce(p_limit, 0) = 0 then
+        return '{}';
+    end if;
+    insert into sluice.rate as r (caller, minute, requests) values (p_caller, v_minute, 1)
+    on conflict (caller) do update
+    set
+        minute = excluded.minute,
+        requests = case when r.minute = excluded.minute then r.requests + 1 else 1 end
+    returning r.requests into v_requests;
+    return jsonb_build_object(
+        'limit', p_limit, 'remaining', greatest(p_limit - v_requests, 0),
+        'reset', ceil((v_minute + 1) * 60 - v_now), 'exceeded', v_requests > p_limit
+    );
+end;
+$$;
+comment on function sluice.count_request(text, integer) is
+'Counts a request of a caller in this minute; {} without a limit.';
+
+create or replace function sluice.admit(
+    hash text default null, is_known boolean default false, rate_limit integer default 0
+)
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_key sluice.api_key;
+    v_hash constant bytea := decode(hash, 'hex');
+begin
+    if hash is null then
+        return jsonb_build_object('keys_exist', exists (select from sluice.api_key));
+    elsif is_known then
+        return jsonb_build_object(
+            'caller', 'setting:' || left(hash, 16),
+            'rate', sluice.count_request('setting:' || left(hash, 16), rate_limit)
+        );
+    end if;
+    select k.* into v_key from sluice.api_key as k
+    where k.hash = v_hash or (k.old_hash = v_hash and k.old_until > clock_timestamp());
+    if not found or v_key.revoked_at is not null or v_key.expires_at <= clock_timestamp() then
+        return '{"caller": null}';
+    end if;
+    if coalesce(v_key.last_used_at, '-infinity') < clock_timestamp() - interval '1 minute' then
+        -- who holds the row is noting the same
+        update sluice.api_key as k set last_used_at = clock_timestamp()
+        from (
+            select l.key_id from sluice.api_key as l
+            where l.key_id = v_key.key_id
+            for update skip locked
+        ) as l
+        where k.key_id = l.key_id;
+    end if;
+    return jsonb_build_object(
+        'caller', v_key.key_id, 'key_id', v_key.key_id, 'name', v_key.name,
+        'scopes', v_key.scopes, 'resources', v_key.resources, 'profile', v_key.profile,
+        'rate', sluice.count_request(
+            v_key.key_id::text, coalesce(v_key.rate_limit, admit.rate_limit)
+        )
+    );
+end;
+$$;
+comment on function sluice.admit(text, boolean, integer) is
+'Who asks: the key with this sha256 (hex), counted against its rate. caller is null for one that is
+ unknown, revoked or expired. is_known: a key of SLUICE_API_KEYS, only to be counted. Without a
+ hash: whether there are keys at all.';
+
+create or replace function sluice.present_key()
+returns sluice.api_key
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select k from sluice.api_key as k
+where k.key_id = nullif(current_setting('sluice.key', true), '')::uuid;
+end;
+comment on function sluice.present_key() is
+'The key of the present request (setting sluice.key); null for the service itself and from psql.';
+
+create or replace function sluice.as_key_role(p_reply jsonb)
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_role constant text := (sluice.present_key()).role;
+begin
+    if v_role is not null then
+        perform set_config('role', v_role, true);
+    end if;
+    return p_reply;
+end;
+$$;
+comment on function sluice.as_key_role(jsonb) is
+'Goes on under the role of the present key, if it has one, to the end of the transaction: for the
+ COPY that the reply describes.';
+
+create or replace function sluice.may_use(p_resource text)
+returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select (k.resources is null or p_resource = any(k.resources)) is not false
+from (select 1 as one) as o
+left join sluice.api_key as k on k.key_id = nullif(current_setting('sluice.key', true), '')::uuid;
+end;
+comment on function sluice.may_use(text) is
+'Whether the key of the present request may touch a resource.';
+
+create or replace function sluice.check_resource(p_resource text)
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not sluice.may_use(p_resource) then
+        raise exception 'this API key may not use resource %', quote_literal(p_resource) using
+            errcode = 'IO403', hint = format(
+                'it is for %s', array_to_string((sluice.present_key()).resources, ', ')
+            );
+    end if;
+end;
+$$;
+comment on function sluice.check_resource(text) is
+'IO403 when the key of the present request may not touch the resource.';
+
+create or replace function sluice.key_role(p_key_id uuid)
+returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select k.role from sluice.api_key as k where k.key_id = p_key_id;
+end;
+comment on function sluice.key_role(uuid) is
+'The database role that the work of a key runs under; null: the service''s own.';

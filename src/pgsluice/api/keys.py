@@ -1,0 +1,108 @@
+"""API keys over HTTP, for those whose key has the scope admin."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, delete, get, post
+
+from ..errors import ProblemError
+from ..models import Schema
+from . import openapi as doc
+from .reply import json_reply
+from .service import AnyRequest, service_of
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_NAME = doc.parameter("name", "name of the key", where="path")
+_KEY: Schema = {
+    "type": "object",
+    "required": ["name"],
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string", "maxLength": 100},
+        "scopes": {
+            "type": "array",
+            "items": {"enum": ["import", "export", "admin"]},
+            "default": ["import", "export"],
+        },
+        "resources": {"type": ["array", "null"], "items": {"type": "string"}},
+        "role": {"type": ["string", "null"], "description": "database role its work runs under"},
+        "profile": {"enum": ["realworld", "nest", None]},
+        "rate_limit": {"type": ["integer", "null"], "minimum": 1},
+        "expires_at": {"type": ["string", "null"], "format": "date-time"},
+    },
+}
+_EXAMPLE = {"name": "loader", "scopes": ["import"], "resources": ["users"]}
+_MADE = {"name": "loader", "key": "slk_…"}
+
+
+class NewKey(msgspec.Struct, forbid_unknown_fields=True):
+    """What is asked of a new key; SQL judges the values."""
+
+    name: str
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["import", "export"])
+    resources: list[str] | None = None
+    role: str | None = None
+    profile: str | None = None
+    rate_limit: int | None = None
+    expires_at: str | None = None
+
+
+@get("/keys", opt=doc.operation("List API keys", "keys", refusals=(401, 403, 503)))
+async def list_keys(request: AnyRequest) -> Response[bytes]:
+    """All keys, without their secrets."""
+    return json_reply({"keys": await service_of(request).ask("api_keys_json")}, headers=_NO_STORE)
+
+
+@post(
+    "/keys",
+    status_code=201,
+    opt=doc.operation(
+        "Make an API key; the reply is the only one that shows it",
+        "keys",
+        {"application/json": {"schema": {"type": "object"}, "example": _MADE}},
+        refusals=(400, 401, 403, 409, 503),
+        status=201,
+        requestBody={
+            "required": True,
+            "content": {"application/json": {"schema": _KEY, "example": _EXAMPLE}},
+        },
+    ),
+)
+async def create_key(request: AnyRequest) -> Response[bytes]:
+    """A new key."""
+    try:
+        asked = msgspec.json.decode(await request.body(), type=NewKey)
+    except msgspec.DecodeError as exc:
+        raise ProblemError(
+            400, f"the body must be a JSON object that describes a key: {exc}"
+        ) from exc
+    values: dict[str, Any] = msgspec.structs.asdict(asked)
+    key = await service_of(request).ask("create_api_key", **values)
+    return json_reply({"name": asked.name, "key": key}, 201, _NO_STORE)
+
+
+@post(
+    "/keys/{name:str}/rotate",
+    status_code=200,
+    opt=doc.operation(
+        "Give a key a new secret; the old one works for another day",
+        "keys",
+        {"application/json": {"schema": {"type": "object"}, "example": _MADE}},
+        _NAME,
+        refusals=(401, 403, 404, 503),
+    ),
+)
+async def rotate_key(request: AnyRequest, name: str) -> Response[bytes]:
+    """The new secret of a key."""
+    key = await service_of(request).ask("rotate_api_key", name=name)
+    return json_reply({"name": name, "key": key}, headers=_NO_STORE)
+
+
+@delete(
+    "/keys/{name:str}",
+    status_code=204,
+    opt=doc.operation("Revoke a key", "keys", {}, _NAME, refusals=(401, 403, 404, 503), status=204),
+)
+async def revoke_key(request: AnyRequest, name: str) -> None:
+    """End a key at once."""
+    await service_of(request).ask("revoke_api_key", name=name)

@@ -57,6 +57,7 @@ begin;
 \ir ../sql/core/sql_lists.sql
 \ir ../sql/core/sql_merge.sql
 \ir ../sql/core/queue.sql
+\ir ../sql/core/hold_job.sql
 \ir ../sql/core/lease.sql
 \ir ../sql/core/receive.sql
 \ir ../sql/core/fault_class.sql

@@ -2,17 +2,29 @@
 
 import logging
 import re
+from collections.abc import AsyncGenerator
 from typing import Any, TypeAlias
 
 from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import QueryCanceled as StatementCancelled
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from .errors import ProblemError, problem_of_sqlstate, unavailable
 
-__all__ = ["Connection", "Error", "Jsonb", "Pool", "call", "new_pool", "problem_of"]
+__all__ = [
+    "Connection",
+    "Error",
+    "Jsonb",
+    "Pool",
+    "StatementCancelled",
+    "call",
+    "listen",
+    "new_pool",
+    "problem_of",
+]
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
 Pool: TypeAlias = AsyncConnectionPool[AsyncConnection[TupleRow]]
@@ -65,6 +77,18 @@ async def call(conn: Connection, name: str, /, **args: Any) -> Any:
     cursor = await conn.execute(f"select sluice.{name}({named})".encode(), values)
     row = await cursor.fetchone()
     return row[0] if row else None
+
+
+async def listen(dsn: str, channel: str) -> AsyncGenerator[str | None, None]:
+    """None as soon as the channel is heard, then what is told there; raises when it breaks."""
+    if not _IDENTIFIER.fullmatch(channel):
+        raise ValueError(f"not an identifier: {channel!r}")
+    conn = await AsyncConnection.connect(dsn, autocommit=True, application_name="pgsluice news")
+    async with conn:
+        await conn.execute(f"listen {channel}".encode())
+        yield None
+        async for told in conn.notifies():
+            yield told.payload
 
 
 async def _configure(conn: Connection) -> None:

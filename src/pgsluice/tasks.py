@@ -8,7 +8,7 @@ from procrastinate import App, PsycopgConnector
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ProcrastinateException
 
-from .worker import keep_running
+from .work.again import keep_running
 
 QUEUE = "imports"
 _WAKE = "pgsluice.run"

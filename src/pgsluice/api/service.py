@@ -1,9 +1,8 @@
 """What every handler works with: settings, pools, and the count of uploads under way."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from litestar.connection import ASGIConnection
 from ..database import Pool, call
 from ..errors import busy
 from ..settings import Settings
+from ..work.news import News
 
 # Uploads beyond this are told to come back; each holds a connection only while it has data.
 MAX_UPLOADS = 100
@@ -29,8 +29,8 @@ class Service:
     pool: Pool
     uploads: Pool
     downloads: Pool
+    news: News
     uploading: int = 0
-    waiting: dict[str, asyncio.Event] = field(default_factory=dict)
 
     @contextmanager
     def upload_slot(self) -> Iterator[None]:
@@ -42,11 +42,6 @@ class Service:
             yield
         finally:
             self.uploading -= 1
-
-    def moved(self, job_id: str) -> None:
-        """Tell who waits for this job that it has moved; a worker in this process does."""
-        if event := self.waiting.get(job_id):
-            event.set()
 
     async def ask(self, name: str, **args: Any) -> Any:
         """One call of a function in a transaction of its own."""

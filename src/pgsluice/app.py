@@ -17,7 +17,7 @@ from .api import access, docs, exports, health, imports, jobs, openapi, resource
 from .api.envelope import Envelope
 from .api.reply import problem_reply
 from .api.service import AnyRequest, Service
-from .database import Error, Pool, new_pool, problem_of
+from .database import STALL_SECONDS, Error, Pool, new_pool, problem_of
 from .errors import ProblemError
 from .settings import Settings
 from .work.housekeeping import Housekeeping
@@ -40,6 +40,8 @@ _API = (
     resources.get_resource,
     resources.get_template,
 )
+# Connections that carry files: a disk or a store may stand still for so long.
+_SLOW_SECONDS = 60
 # Seconds that running work may go on after a SIGTERM.
 _PATIENCE = 10.0
 # What SQL reads: SLUICE_STAGE is sluice.stage there.
@@ -70,8 +72,9 @@ def create_app(settings: Settings) -> Litestar:
     service = Service(
         settings,
         pool=_pool(settings, size, "pgsluice api"),
-        uploads=_pool(settings, size, "pgsluice upload"),
-        downloads=_pool(settings, max(2, size // 2), "pgsluice download"),
+        uploads=_pool(settings, size, "pgsluice upload", _SLOW_SECONDS),
+        # whoever downloads may pause as long as they like
+        downloads=_pool(settings, max(2, size // 2), "pgsluice download", 0),
         news=new_news(settings),
     )
     app = Litestar(
@@ -130,7 +133,8 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     # calls alone: imports; the rest: one each for sweeping, the clock and deliveries
     calls = _pool(settings, settings.import_sessions + 4, "pgsluice worker")
     # a connection that carries bytes, and one that keeps the lease
-    transfers = _pool(settings, 2 * (settings.exports + settings.fetches), "pgsluice transfer")
+    size = 2 * (settings.exports + settings.fetches)
+    transfers = _pool(settings, size, "pgsluice transfer", _SLOW_SECONDS)
     async with calls, transfers:
         hands: list[tuple[Hand, int]] = [
             (Steps(calls, news), settings.import_sessions),
@@ -152,11 +156,12 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _pool(settings: Settings, size: int, name: str) -> Pool:
+def _pool(settings: Settings, size: int, name: str, stall: int = STALL_SECONDS) -> Pool:
     return new_pool(
         settings.database_url or "",
         size=size,
         name=name,
+        stall=stall,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         **{name: getattr(settings, name) for name in _TOLD},
     )

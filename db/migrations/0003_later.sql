@@ -11,6 +11,9 @@ add column worker text,
 add column attempts integer not null default 0,
 add column not_before timestamptz,
 add column callback_url text,
+add column tries integer not null default 0,
+add column claimed_at timestamptz,
+add column keeps_stage boolean not null default false,
 add column exported bigint not null default 0,
 add column snapshot jsonb;
 comment on column sluice.job.phase is
@@ -18,14 +21,22 @@ comment on column sluice.job.phase is
 comment on column sluice.job.source is 'where the file is fetched from: url, path or object';
 comment on column sluice.job.worker is 'who fetches or exports it (sluice.worker); null: nobody';
 comment on column sluice.job.attempts is
-'how often a worker has taken it to fetch or export it; also the token of that lease';
+'how often a worker has taken it to fetch or export it; also the token of that lease. While an
+ import is judged: how often its way to the next phase has failed';
 comment on column sluice.job.not_before is 'when it may be taken again after a failure';
+comment on column sluice.job.tries is
+'how often a session has begun to take an import to its next phase, since it last got there';
+comment on column sluice.job.claimed_at is 'when the last of them said so';
+comment on column sluice.job.keeps_stage is
+'ended short of its end: its stage is kept for sluice.retry_job, until sluice.stage_ttl';
 comment on column sluice.job.callback_url is 'is told when the job has ended';
 comment on column sluice.job.snapshot is
 'export: the time and the WAL position just before its snapshot was taken';
 create index job_leases on sluice.job (accepted)
 where state in ('pending', 'processing') and (kind = 'export' or phase = 'fetch');
 create index job_expires on sluice.job (expires_at) where expires_at is not null;
+create index job_stages on sluice.job (completed_at) where keeps_stage;
+create index idempotency_receives on sluice.idempotency (beat_at) where state = 'receiving';
 
 alter table sluice.step
 add column tries integer not null default 0,
@@ -35,6 +46,8 @@ comment on column sluice.step.attempts is 'failures that the step itself told of
 comment on column sluice.step.tries is
 'how often a session has begun it: more than it has told of if sessions or workers died over it';
 comment on column sluice.step.worker is 'whose session took it last';
+comment on column sluice.step.claimed_at is
+'when it said so; the step is that session''s for 2 s, then as long as its transaction lasts';
 
 create table sluice.export_file (
     job_id uuid not null references sluice.job (job_id) on delete cascade,

@@ -59,6 +59,7 @@ begin;
 \ir ../sql/core/queue.sql
 \ir ../sql/core/hold_job.sql
 \ir ../sql/core/lease.sql
+\ir ../sql/core/cron.sql
 \ir ../sql/core/receive.sql
 \ir ../sql/core/fault_class.sql
 \ir ../sql/core/step_start.sql

@@ -109,7 +109,10 @@ declare
 begin
     select j.* into v_job from sluice.job as j where j.job_id = p_job_id;
     v_dry := coalesce(v_job.options ->> 'dry_run' in ('true', 'write'), false);
-    select coalesce(sum(s.inserted), 0) as inserted, coalesce(sum(s.updated), 0) as updated into v_done
+    -- bigint as below: a session's plan of what follows holds for one type only
+    select coalesce(sum(s.inserted), 0)::bigint as inserted,
+        coalesce(sum(s.updated), 0)::bigint as updated
+    into v_done
     from sluice.step as s
     where s.job_id = p_job_id and s.kind = 'merge' and s.state = 'done';
     if v_job.options ->> 'dry_run' = 'true' then

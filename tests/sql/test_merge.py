@@ -236,6 +236,14 @@ def test_a_dry_run_reports_the_plan_and_writes_nothing(conn: Connection) -> None
     assert rows(conn, "select * from sluice.result") == []
 
 
+def test_imports_and_dry_runs_take_turns_in_a_session(conn: Connection) -> None:
+    table(conn, "id integer primary key, v integer")
+    for turn, dry in enumerate(["false", "true", "write", "false", "true"]):
+        done = load(conn, "t", csv_text(["id", "v"], [turn, turn]), dry_run=dry)
+        assert (done.job["state"], done.counts) == ("completed", (1, 0, 0, 0)), done.job["error"]
+    assert rows(conn, "select id from t order by id") == [0, 3]
+
+
 def test_a_dry_run_that_writes_knows_the_guilty_and_undoes_the_rest(conn: Connection) -> None:
     table(conn, "id integer primary key, v integer", RAISES, "insert into t values (1, 5), (4, 0)")
     done = load(conn, "t", numbered(1500, 3, 700), dry_run="write")

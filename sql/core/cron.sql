@@ -57,7 +57,8 @@ begin
     from known as k
     left join lateral generate_series(k.low, k.high, greatest(k.step, 1)) as v (n) on k.is_right;
     if v_wrong is not null then
-        raise exception '% of a cron expression cannot be %', p_label, quote_literal(left(v_wrong, 100))
+        raise exception
+            '% of a cron expression cannot be %', p_label, quote_literal(left(v_wrong, 100))
             using errcode = 'IO400', hint = format(
                 'it takes %s to %s%s, as * or 5 or 1,15 or 9-17 or */10, from low to high',
                 p_low, p_high, case
@@ -94,7 +95,8 @@ begin
     if cardinality(v_fields) = 5 then
         return v_fields;
     end if;
-    raise exception 'a cron expression cannot be %', coalesce(quote_literal(left(p_cron, 200)), 'null')
+    raise exception
+        'a cron expression cannot be %', coalesce(quote_literal(left(p_cron, 200)), 'null')
         using errcode = 'IO400', hint = 'give minute, hour, day of month, month and day of week, as in '
             '"30 4 * * mon-fri"; or @hourly, @daily, @weekly, @monthly, @yearly; or "20 seconds"';
 end;
@@ -181,7 +183,7 @@ begin
 end;
 $$;
 comment on function sluice.cron_days(text[], date) is
-'The next days, four or more where there are, on which a cron expression has ticks: within 8 years.';
+'The next four days or more on which a cron expression has ticks, as far as 8 years have them.';
 
 create or replace function sluice.cron_next(cron text, time_zone text, after timestamptz)
 returns timestamptz

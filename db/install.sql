@@ -69,6 +69,7 @@ begin;
 \ir ../sql/core/merge_levels.sql
 \ir ../sql/core/step_finish.sql
 \ir ../sql/core/next_step.sql
+\ir ../sql/core/fetch.sql
 \ir ../sql/core/psql.sql
 \ir ../sql/core/sweep.sql
 

@@ -82,9 +82,11 @@ begin;
 \ir ../sql/core/export.sql
 \ir ../sql/core/export_copy.sql
 \ir ../sql/core/job.sql
+\ir ../sql/core/progress.sql
 \ir ../sql/core/errors.sql
 \ir ../sql/core/error_summary.sql
 \ir ../sql/core/rejects.sql
+\ir ../sql/core/results.sql
 \ir ../sql/core/jobs.sql
 \ir ../sql/core/health.sql
 \ir ../sql/core/idempotency.sql

@@ -13,11 +13,11 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from . import __version__
 from . import tasks as queue
-from .api import access, docs, exports, health, imports, jobs, openapi, resources
+from .api import access, docs, events, exports, health, imports, jobs, openapi, resources
 from .api.envelope import Envelope
 from .api.reply import problem_reply
 from .api.service import AnyRequest, Service
-from .database import STALL_SECONDS, Error, Pool, new_pool, problem_of
+from .database import STALL_SECONDS, Error, Pool, call, new_pool, problem_of
 from .errors import ProblemError
 from .settings import Settings
 from .work.housekeeping import Housekeeping
@@ -35,6 +35,9 @@ _API = (
     jobs.get_errors,
     jobs.get_error_summary,
     jobs.get_rejects,
+    jobs.get_results,
+    events.import_events,
+    events.export_events,
     exports.stream_export,
     resources.list_resources,
     resources.get_resource,
@@ -131,6 +134,16 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     url = settings.listen_url or settings.database_url or ""
     stopping = asyncio.Event()
     # calls alone: imports; the rest: one each for sweeping, the clock and deliveries
+    log.info(
+        "worker %s starts",
+        _worker_name(),
+        extra={
+            "fields": {
+                name: getattr(settings, name)
+                for name in ("import_sessions", "exports", "fetches", "max_jobs")
+            }
+        },
+    )
     calls = _pool(settings, settings.import_sessions + 4, "pgsluice worker")
     # a connection that carries bytes, and one that keeps the lease
     size = 2 * (settings.exports + settings.fetches)
@@ -154,6 +167,21 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
             for task in late:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await _pass_on(calls)
+            log.info("worker %s has ended", _worker_name())
+
+
+async def _pass_on(pool: Pool) -> None:
+    """Tell all others to look: what we have left undone goes on elsewhere at once."""
+    try:
+        async with asyncio.timeout(2), pool.connection() as conn:
+            await call(conn, "announce", p_news="work")
+    except (Error, TimeoutError) as exc:
+        log.debug("nobody could be told that we stop: %s", exc)
+
+
+def _worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _pool(settings: Settings, size: int, name: str, stall: int = STALL_SECONDS) -> Pool:
@@ -162,7 +190,7 @@ def _pool(settings: Settings, size: int, name: str, stall: int = STALL_SECONDS) 
         size=size,
         name=name,
         stall=stall,
-        worker=f"{socket.gethostname()}:{os.getpid()}",
+        worker=_worker_name(),
         **{name: getattr(settings, name) for name in _TOLD},
     )
 

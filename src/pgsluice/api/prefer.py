@@ -25,7 +25,7 @@ async def wait_for_end(service: Service, job: dict[str, Any], seconds: int) -> d
     deadline = loop.time() + seconds
     async with service.news.subscribe(f"job {job['job_id']}") as told:
         told.wake()  # it may have ended before anybody listened
-        while is_running(job) and (left := deadline - loop.time()) > 0:
+        while not service.closing and is_running(job) and (left := deadline - loop.time()) > 0:
             await told.wait(min(left, _LOOK_SECONDS))
             job = await service.job(UUID(job["job_id"]))
     return job

@@ -84,6 +84,9 @@ begin;
 \ir ../sql/core/job.sql
 \ir ../sql/core/progress.sql
 \ir ../sql/core/errors.sql
+\ir ../sql/core/export_request.sql
+\ir ../sql/core/export_closed.sql
+\ir ../sql/core/export_json.sql
 \ir ../sql/core/error_summary.sql
 \ir ../sql/core/rejects.sql
 \ir ../sql/core/results.sql
@@ -93,6 +96,9 @@ begin;
 \ir ../sql/core/schema.sql
 \ir ../sql/core/template.sql
 
+\ir ../sql/core/export_files.sql
+\ir ../sql/core/export_work.sql
+\ir ../sql/core/export_job.sql
 -- The resources that ship.
 \ir ../sql/resources/app.sql
 

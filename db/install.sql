@@ -68,6 +68,9 @@ begin;
 \ir ../sql/core/step_merge.sql
 \ir ../sql/core/merge_levels.sql
 \ir ../sql/core/step_finish.sql
+\ir ../sql/core/move_on.sql
+\ir ../sql/core/carry_out.sql
+\ir ../sql/core/claim.sql
 \ir ../sql/core/next_step.sql
 \ir ../sql/core/fetch.sql
 \ir ../sql/core/psql.sql
@@ -81,24 +84,24 @@ begin;
 \ir ../sql/core/export_rows.sql
 \ir ../sql/core/export.sql
 \ir ../sql/core/export_copy.sql
-\ir ../sql/core/job.sql
-\ir ../sql/core/progress.sql
-\ir ../sql/core/errors.sql
 \ir ../sql/core/export_request.sql
 \ir ../sql/core/export_closed.sql
 \ir ../sql/core/export_json.sql
+\ir ../sql/core/job.sql
+\ir ../sql/core/progress.sql
+\ir ../sql/core/errors.sql
 \ir ../sql/core/error_summary.sql
 \ir ../sql/core/rejects.sql
 \ir ../sql/core/results.sql
 \ir ../sql/core/jobs.sql
 \ir ../sql/core/health.sql
 \ir ../sql/core/idempotency.sql
-\ir ../sql/core/schema.sql
-\ir ../sql/core/template.sql
-
 \ir ../sql/core/export_files.sql
 \ir ../sql/core/export_work.sql
 \ir ../sql/core/export_job.sql
+\ir ../sql/core/schema.sql
+\ir ../sql/core/template.sql
+
 -- The resources that ship.
 \ir ../sql/resources/app.sql
 

@@ -338,9 +338,11 @@ begin
                 (select string_agg(r.name, ', ' order by r.name) from sluice.resource as r), 'none'
             );
     end if;
-    return sluice.settle_import(
+    v_job := sluice.settle_import(
         v_job, coalesce(p_resource, v_job.resource), p_options, p_received, p_bytes
     );
+    perform sluice.announce('work');
+    return v_job;
 end;
 $$;
 comment on function sluice.accept_import(uuid, text, jsonb, bigint, bigint) is

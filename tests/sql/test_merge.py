@@ -15,6 +15,7 @@ from tests.sql.importer import (
     load_lines,
     rows,
     run,
+    step,
     table,
 )
 
@@ -292,9 +293,7 @@ def steps_until(conn: Connection, job_id: str, kind: str) -> None:
     conn.execute("select sluice.accept_copied(%s)", [job_id])
     done = None
     while done != kind:
-        found = conn.execute("select sluice.next_step(%s)", [job_id]).fetchone()
-        assert found
-        done = found[0]["kind"]
+        done = step(conn, job_id)["kind"]
 
 
 def test_a_row_that_another_writer_changed_is_not_overwritten(conn: Connection) -> None:
@@ -367,10 +366,6 @@ def test_a_lock_on_the_target_makes_the_step_wait_and_try_again(conn: Connection
     conn.execute("select sluice.accept_copied(%s)", [job_id])
     with psycopg.connect(dsn) as other:
         other.execute("select from t where id = 1 for update")
-        step = conn.execute("select sluice.next_step(%s)", [job_id]).fetchone()
-        assert step
-        assert "lock timeout" in step[0]["error"]
-        waits = conn.execute("select sluice.next_step(%s)", [job_id]).fetchone()
-        assert waits
-        assert waits[0]["status"] in ("wait", "done")
+        assert "lock timeout" in step(conn, job_id)["error"]
+        assert step(conn, job_id)["status"] in ("wait", "done")
     assert run(conn, job_id).counts == (0, 1, 0, 0)

@@ -61,7 +61,9 @@ begin;
 \ir ../sql/core/sql_lists.sql
 \ir ../sql/core/sql_merge.sql
 \ir ../sql/core/queue.sql
+\ir ../sql/core/hold_job.sql
 \ir ../sql/core/lease.sql
+\ir ../sql/core/cron.sql
 \ir ../sql/core/receive.sql
 \ir ../sql/core/fault_class.sql
 \ir ../sql/core/step_start.sql
@@ -70,7 +72,11 @@ begin;
 \ir ../sql/core/step_merge.sql
 \ir ../sql/core/merge_levels.sql
 \ir ../sql/core/step_finish.sql
+\ir ../sql/core/move_on.sql
+\ir ../sql/core/carry_out.sql
+\ir ../sql/core/claim.sql
 \ir ../sql/core/next_step.sql
+\ir ../sql/core/fetch.sql
 \ir ../sql/core/psql.sql
 \ir ../sql/core/sweep.sql
 
@@ -82,14 +88,22 @@ begin;
 \ir ../sql/core/export_rows.sql
 \ir ../sql/core/export.sql
 \ir ../sql/core/export_copy.sql
+\ir ../sql/core/export_request.sql
+\ir ../sql/core/export_closed.sql
+\ir ../sql/core/export_json.sql
 \ir ../sql/core/job.sql
+\ir ../sql/core/progress.sql
 \ir ../sql/core/errors.sql
 \ir ../sql/core/error_summary.sql
 \ir ../sql/core/rejects.sql
+\ir ../sql/core/results.sql
 \ir ../sql/core/jobs.sql
 \ir ../sql/core/health.sql
 \ir ../sql/core/idempotency.sql
 \ir ../sql/core/key.sql
+\ir ../sql/core/export_files.sql
+\ir ../sql/core/export_work.sql
+\ir ../sql/core/export_job.sql
 \ir ../sql/core/schema.sql
 \ir ../sql/core/template.sql
 

@@ -90,8 +90,8 @@ comment on function sluice.pin_output(text) is
 'Pins, to the end of the transaction, the settings under which values are written: as imports read
  them, whatever the session has set. No SET clause of its own, which would undo it.';
 
-create or replace function sluice.export_query(
-    p_resource text, p_format text, p_fields text[], p_filters jsonb, p_ordering text[],
+create or replace function sluice.spec_query(
+    p_spec jsonb, p_format text, p_fields text[], p_filters jsonb, p_ordering text[],
     p_limit bigint, p_include text[], p_options jsonb
 )
 returns jsonb
@@ -104,7 +104,7 @@ begin
     perform sluice.check_resource(p_resource);
     perform sluice.check_export_options(p_options);
     v_rows := sluice.export_rows(
-        sluice.table_spec(p_resource), p_format, p_fields, p_filters, p_ordering, p_limit, p_include,
+        p_spec, p_format, p_fields, p_filters, p_ordering, p_limit, p_include,
         coalesce((p_options ->> 'escape_formulas')::boolean, false)
     );
     return sluice.copy_reply(
@@ -117,6 +117,20 @@ begin
     );
 end;
 $$;
+comment on function sluice.spec_query(
+    jsonb, text, text[], jsonb, text[], bigint, text[], jsonb
+) is 'The COPY of an export by a spec of sluice.table_spec, which may carry a condition.';
+
+create or replace function sluice.export_query(
+    p_resource text, p_format text, p_fields text[], p_filters jsonb, p_ordering text[],
+    p_limit bigint, p_include text[], p_options jsonb
+)
+returns jsonb
+language sql stable
+return sluice.spec_query(
+    sluice.table_spec(p_resource), p_format, p_fields, p_filters, p_ordering, p_limit, p_include,
+    p_options
+);
 comment on function sluice.export_query(
     text, text, text[], jsonb, text[], bigint, text[], jsonb
 ) is 'The COPY of an export; see sluice.export_copy, which also pins the settings.';

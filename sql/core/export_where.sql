@@ -121,7 +121,7 @@ comment on function sluice.filter_condition(jsonb, text, jsonb) is
 'One filter as an SQL condition over t: typed, compared by the type''s own operator wherever it
  lives, its value quoted. A row without a value passes [ne]. IO400 names the field and its type.';
 
-create or replace function sluice.export_where(p_spec jsonb, p_filters jsonb)
+create or replace function sluice.filter_conditions(p_spec jsonb, p_filters jsonb)
 returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -132,7 +132,7 @@ begin
             errcode = 'IO400', hint = 'such as {"active": true, "created_at[gte]": "2024-05-31"}';
     end if;
     return (
-        select e'\nwhere\n    ' || string_agg(
+        select string_agg(
             format(
                 case when c.condition like '% or %' then '(%s)' else '%s' end, c.condition
             ), e'\n    and ' order by f.key
@@ -142,5 +142,15 @@ begin
     );
 end;
 $$;
+comment on function sluice.filter_conditions(jsonb, jsonb) is
+'All filters as one SQL condition over t; null when there are none. IO400.';
+
+create or replace function sluice.export_where(p_spec jsonb, p_filters jsonb)
+returns text
+language sql stable
+return e'\nwhere\n    ' || nullif(concat_ws(
+    e'\n    and ', sluice.filter_conditions(p_spec, p_filters), p_spec ->> 'condition'
+), '');
 comment on function sluice.export_where(jsonb, jsonb) is
-'The WHERE clause of an export; null when there are no filters.';
+'The WHERE clause of an export: its filters, and a condition that its spec may carry
+ (sluice.closed_condition); null when there are none.';

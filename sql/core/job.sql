@@ -87,7 +87,9 @@ select case p_job.kind
     when 'import' then jsonb_build_object(
         'self', u.url, 'errors', u.url || '/errors', 'rejects', u.url || '/rejects'
     )
-    else jsonb_build_object('self', u.url)
+    else jsonb_build_object(
+        'self', u.url, 'download', u.url || '/download', 'events', u.url || '/events'
+    )
 end
 from (
     select format(
@@ -143,6 +145,9 @@ select jsonb_build_object(
 ) || case
     when p_job.options ->> 'dry_run' in ('true', 'write')
         then jsonb_build_object('sample', p_job.sample)
+    else '{}'
+end || case p_job.kind
+    when 'export' then sluice.export_object(p_job, sluice.job_links(p_job) ->> 'self')
     else '{}'
 end;
 end;

@@ -11,6 +11,22 @@ $$;
 comment on function sluice.option_error(text, text, text) is
 'Refuses the value of an option: IO400 with a hint that says what it takes.';
 
+create or replace function sluice.is_http_url(p_url text)
+returns boolean
+language sql immutable parallel safe
+return length(p_url) <= 8192
+and p_url ~* '^https?://[^/?#@\\[:space:][:cntrl:]]+([/?#][^\\[:space:][:cntrl:]]*)?$';
+comment on function sluice.is_http_url(text) is
+'Whether a text is a URL of http or https without credentials, as far as its text tells; the service
+ judges its host when it asks it.';
+
+create or replace function sluice.shown_url(p_url text)
+returns text
+language sql immutable parallel safe
+return regexp_replace(regexp_replace(p_url, '[?#].*$', ''), '//[^/]*@', '//');
+comment on function sluice.shown_url(text) is
+'A URL as it may be shown: without credentials and query, which may be secrets.';
+
 create or replace function sluice.check_option(p_name text, p_value jsonb)
 returns jsonb
 language plpgsql immutable
@@ -95,6 +111,14 @@ begin
         return to_jsonb(v_text);
     elsif p_name = 'encoding' then
         return to_jsonb(v_text);
+    elsif p_name = 'callback_url' then
+        if sluice.is_http_url(v_text) is not true then
+            perform sluice.option_error(
+                p_name, sluice.shown_url(p_value::text),
+                'it takes an https URL without user name and password'
+            );
+        end if;
+        return to_jsonb(v_text);
     end if;
     raise exception 'unknown option %', quote_literal(left(p_name, 200)) using
         errcode = 'IO400',
@@ -109,9 +133,9 @@ create or replace function sluice.option_names()
 returns text[]
 language sql immutable parallel safe
 return array[
-    'atomic', 'date_order', 'decimal', 'defaults', 'delimiter', 'dry_run', 'encoding', 'identity',
-    'mapping', 'match', 'max_error_ratio', 'max_errors', 'mode', 'null', 'on_duplicate',
-    'parent', 'priority', 'results', 'trim', 'unknown_fields'
+    'atomic', 'callback_url', 'date_order', 'decimal', 'defaults', 'delimiter', 'dry_run',
+    'encoding', 'identity', 'mapping', 'match', 'max_error_ratio', 'max_errors', 'mode', 'null',
+    'on_duplicate', 'parent', 'priority', 'results', 'trim', 'unknown_fields'
 ];
 comment on function sluice.option_names() is 'The options of an import.';
 

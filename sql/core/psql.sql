@@ -107,7 +107,9 @@ begin
             -- older jobs of tied resources come first: they may have no other hands than these
             v_done := sluice.next_step();
             commit;
-            if v_done operator(pg_catalog.->>) 'status' operator(pg_catalog.<>) 'done' then
+            if v_done operator(pg_catalog.->>) 'status' operator(pg_catalog.<>) all (
+                array['done', 'claimed']
+            ) then
                 perform pg_catalog.pg_sleep(0.05);
             end if;
         end if;

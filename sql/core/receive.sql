@@ -18,16 +18,14 @@ comment on function sluice.uuid_v7() is
 'A UUID of version 7: begins with the time in milliseconds (RFC 9562, 5.7). Postgres 18 has its
  own.';
 
-create or replace function sluice.create_stage(
-    p_format text, p_header text[], p_options jsonb, p_file_name text, p_by_psql boolean
+create or replace function sluice.judge_header(
+    p_format text, p_header text[], p_options jsonb, p_by_psql boolean
 )
-returns sluice.job
-language plpgsql volatile
+returns void
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_job sluice.job;
-    v_columns text;
     v_bad text;
 begin
     if p_format is null or p_format not in ('csv', 'ndjson', 'json') then
@@ -67,33 +65,72 @@ begin
             perform sluice.option_error('null', p_options ->> 'null', 'it must not hold the delimiter');
         end if;
     end if;
-    insert into sluice.job (job_id, format, file_name, header, shape, options, by_psql, release)
-    values (
-        sluice.uuid_v7(), p_format, left(p_file_name, 500),
-        case when p_format = 'csv' then p_header end,
-        case
-            when p_format <> 'csv' then 'line'
-            when p_by_psql then 'names'
-            when cardinality(p_header) > 200 then 'array'
-            else 'cells'
-        end,
-        p_options, p_by_psql, sluice.release()
-    )
-    returning * into v_job;
-    v_columns := case v_job.shape
+end;
+$$;
+comment on function sluice.judge_header(text, text[], jsonb, boolean) is
+'Refuses an unknown format and a header that names no fields: IO400.';
+
+create or replace function sluice.stage_shape(
+    p_format text, p_header text[], p_by_psql boolean
+)
+returns text
+language sql immutable
+return case
+    when p_format <> 'csv' then 'line'
+    when p_by_psql then 'names'
+    when cardinality(p_header) > 200 then 'array'
+    else 'cells'
+end;
+comment on function sluice.stage_shape(text, text[], boolean) is
+'How a stage holds its records: JSON lines; columns named as the file''s, for psql; one array of
+ cells; or a column a cell.';
+
+create or replace function sluice.create_stage_table(p_job sluice.job)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_columns text;
+begin
+    v_columns := case p_job.shape
         when 'line' then 'line text'
         when 'array' then 'cells text[]'
         -- named as in the file, so that \copy can hold the file's header against them
-        when 'names' then (select string_agg(format('%I text', h), ', ' order by i) from unnest(p_header) with ordinality as u (h, i))
-        else (select string_agg(format('c%s text', i), ', ' order by i) from generate_series(1, cardinality(p_header)) as i)
+        when 'names' then (select string_agg(format('%I text', h), ', ' order by i) from unnest(p_job.header) with ordinality as u (h, i))
+        else (select string_agg(format('c%s text', i), ', ' order by i) from generate_series(1, cardinality(p_job.header)) as i)
     end;
     execute format(
         'create %s table %s (_n bigint generated always as identity, %s, _malformed text, _problem text,'
         ' _line_no bigint) with (autovacuum_enabled = false)',
         case when current_setting('sluice.stage', true) = 'unlogged' then 'unlogged' else '' end,
-        sluice.stage_name(v_job.job_id), v_columns
+        sluice.stage_name(p_job.job_id), v_columns
     );
-    perform sluice.share_table(sluice.stage_name(v_job.job_id));
+    perform sluice.share_table(sluice.stage_name(p_job.job_id));
+end;
+$$;
+comment on function sluice.create_stage_table(sluice.job) is
+'Creates the empty stage of a job, for its header and shape.';
+
+create or replace function sluice.create_stage(
+    p_format text, p_header text[], p_options jsonb, p_file_name text, p_by_psql boolean
+)
+returns sluice.job
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job sluice.job;
+begin
+    perform sluice.judge_header(p_format, p_header, p_options, p_by_psql);
+    insert into sluice.job (job_id, format, file_name, header, shape, options, by_psql, release)
+    values (
+        sluice.uuid_v7(), p_format, left(p_file_name, 500),
+        case when p_format = 'csv' then p_header end,
+        sluice.stage_shape(p_format, p_header, p_by_psql), p_options, p_by_psql, sluice.release()
+    )
+    returning * into v_job;
+    perform sluice.create_stage_table(v_job);
     return v_job;
 end;
 $$;
@@ -101,50 +138,80 @@ comment on function sluice.create_stage(text, text[], jsonb, text, boolean) is
 'A job in state receiving with its empty stage. IO400 for an unknown format or a header that names
  no fields.';
 
-create or replace function sluice.receive_begin(
-    format text, header text[], options jsonb, file_name text
-)
+create or replace function sluice.copy_statements(p_job sluice.job)
 returns jsonb
-language plpgsql volatile
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    -- the others are judged when the job is accepted: they may stand behind the file
-    v_options constant jsonb := coalesce((
-        select jsonb_object_agg(o.key, sluice.check_option(o.key, o.value))
-        from jsonb_each(options) as o
-        where o.key in ('delimiter', 'null', 'encoding', 'trim')
-    ), '{}');
-    v_job constant sluice.job := sluice.create_stage(format, header, v_options, file_name, false);
-    v_stage constant text := sluice.stage_name(v_job.job_id);
-    v_form text;
-    v_cells text;
+    v_stage constant text := sluice.stage_name(p_job.job_id);
+    v_form constant text := case p_job.shape
+        when 'line' then '(format csv, quote e''\x01'', delimiter e''\x02'')'
+        else format('(format csv, delimiter %L, null %L)',
+            coalesce(p_job.options ->> 'delimiter', ','), coalesce(p_job.options ->> 'null', ''))
+    end;
+    v_cells constant text := case p_job.shape
+        when 'line' then 'line'
+        when 'array' then 'cells'
+        else (
+            select string_agg('c' || i, ', ' order by i)
+            from generate_series(1, cardinality(p_job.header)) as i
+        )
+    end;
 begin
-    if v_job.shape = 'line' then
-        v_form := '(format csv, quote e''\x01'', delimiter e''\x02'')';
-        v_cells := 'line';
-    else
-        v_form := pg_catalog.format('(format csv, delimiter %L, null %L)',
-            coalesce(v_options ->> 'delimiter', ','), coalesce(v_options ->> 'null', ''));
-        v_cells := case v_job.shape
-            when 'array' then 'cells'
-            else (select string_agg('c' || i, ', ' order by i) from generate_series(1, cardinality(header)) as i)
-        end;
-    end if;
     return jsonb_build_object(
-        'job_id', v_job.job_id,
-        'shape', v_job.shape,
-        'copy_plain', case when v_job.shape <> 'array'
-            then pg_catalog.format('copy %s (%s) from stdin with %s', v_stage, v_cells, v_form) end,
-        'copy_marked', pg_catalog.format(
+        'job_id', p_job.job_id,
+        'shape', p_job.shape,
+        'copy_plain', case when p_job.shape <> 'array'
+            then format('copy %s (%s) from stdin with %s', v_stage, v_cells, v_form) end,
+        'copy_marked', format(
             'copy %s (%s, _malformed, _problem, _line_no) from stdin with %s', v_stage, v_cells, v_form
         )
     );
 end;
 $$;
+comment on function sluice.copy_statements(sluice.job) is
+'What fills the stage of a job: its id, its shape, and the COPY statements for records as they are
+ (copy_plain) and for those that were taken apart or are malformed (copy_marked).';
+
+create or replace function sluice.parse_options(p_options jsonb)
+returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select coalesce(jsonb_object_agg(o.key, sluice.check_option(o.key, o.value)), '{}')
+from jsonb_each(p_options) as o
+where o.key in ('delimiter', 'null', 'encoding', 'trim');
+end;
+comment on function sluice.parse_options(jsonb) is
+'Those options without which a file cannot be read, in their canonical form. IO400.';
+
+create or replace function sluice.receive_begin(
+    format text, header text[], options jsonb, file_name text
+)
+returns jsonb
+language sql volatile
+set search_path = pg_catalog, pg_temp
+begin atomic
+-- the other options are judged when the job is accepted: they may stand behind the file
+select sluice.copy_statements(sluice.create_stage(
+    format, header, sluice.parse_options(options), file_name, false
+));
+end;
 comment on function sluice.receive_begin(text, text[], jsonb, text) is
 'Begins an upload: a job that nobody sees yet, its stage, and the COPY statements for records as
  they are (copy_plain) and for those that were taken apart or are malformed (copy_marked). IO400.';
+
+create or replace function sluice.store_lines(p_job_id uuid, p_lines jsonb)
+returns void
+language sql volatile
+begin atomic
+insert into sluice.line_break (job_id, n, line)
+select p_job_id, (b.pair ->> 0)::bigint, (b.pair ->> 1)::bigint
+from jsonb_array_elements(p_lines) as b (pair);
+end;
+comment on function sluice.store_lines(uuid, jsonb) is
+'Keeps on which lines the records of a segment stand: [[n, line], …].';
 
 create or replace function sluice.receive_segment(
     job_id uuid, records bigint, bytes bigint, lines jsonb
@@ -164,9 +231,7 @@ begin
         raise exception 'the upload % was given up', job_id using
             errcode = 'IO409', hint = 'send the file again';
     end if;
-    insert into sluice.line_break (job_id, n, line)
-    select receive_segment.job_id, (b ->> 0)::bigint, (b ->> 1)::bigint
-    from jsonb_array_elements(lines) as b;
+    perform sluice.store_lines(job_id, lines);
 end;
 $$;
 comment on function sluice.receive_segment(uuid, bigint, bigint, jsonb) is
@@ -200,8 +265,8 @@ $$;
 comment on function sluice.receive_abort(uuid) is
 'Gives an upload up: its job and its stage are gone.';
 
-create or replace function sluice.accept_import(
-    p_job_id uuid, p_resource text, p_options jsonb, p_received bigint, p_bytes bigint
+create or replace function sluice.settle_import(
+    p_job sluice.job, p_resource text, p_options jsonb, p_received bigint, p_bytes bigint
 )
 returns sluice.job
 language plpgsql volatile
@@ -211,6 +276,57 @@ declare
     v_job sluice.job;
     v_options jsonb;
     v_spec jsonb;
+begin
+    v_options := p_job.options || sluice.check_options(coalesce(p_options, '{}'));
+    v_spec := sluice.import_spec(
+        p_job.job_id, p_resource, p_job.header, p_job.shape, v_options
+    );
+    perform sluice.check_role(sluice.key_role(p_job.key_id), v_spec);
+    if v_options ->> 'dry_run' = 'write' and p_received > 100000 then
+        raise exception 'dry_run=write takes at most 100000 records, the file has %', p_received using
+            errcode = 'IO400', hint = 'use dry_run=true, which writes nothing at all';
+    end if;
+    update sluice.job as j
+    set
+        resource = v_spec ->> 'resource',
+        options = v_options - 'callback_url',
+        callback_url = coalesce(v_options ->> 'callback_url', j.callback_url),
+        priority = coalesce(v_options ->> 'priority', 'normal'),
+        parent_job_id = (v_options ->> 'parent')::uuid,
+        state = 'pending',
+        -- a fetched one has held its place since it was asked for
+        accepted = coalesce(j.accepted, nextval('sluice.acceptance')),
+        phase = null,
+        worker = null,
+        received = p_received,
+        bytes = coalesce(p_bytes, pg_relation_size(to_regclass(v_spec ->> 'stage'))),
+        ignored_fields = array(
+            select c ->> 'header' from jsonb_array_elements(v_spec -> 'columns') as c
+            where c ->> 'field' is null or c ->> 'field' = '_ignored' or exists (
+                select from jsonb_array_elements(v_spec -> 'fields') as f
+                where f ->> 'name' = c ->> 'field' and not (f ->> 'given')::boolean
+            )
+            order by (c ->> 'place')::integer
+        ),
+        sessions = case when (v_options ->> 'atomic')::boolean or v_options ->> 'dry_run' = 'write' then 1 end
+    where j.job_id = p_job.job_id
+    returning j.* into v_job;
+    return v_job;
+end;
+$$;
+comment on function sluice.settle_import(sluice.job, text, jsonb, bigint, bigint) is
+'Makes a job whose file is in its stage one that waits for its turn: options and header are judged.
+ IO400 for what they get wrong.';
+
+create or replace function sluice.accept_import(
+    p_job_id uuid, p_resource text, p_options jsonb, p_received bigint, p_bytes bigint
+)
+returns sluice.job
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job sluice.job;
 begin
     select j.* into v_job from sluice.job as j where j.job_id = p_job_id for update;
     if not found then
@@ -224,36 +340,10 @@ begin
                 (select string_agg(r.name, ', ' order by r.name) from sluice.resource as r), 'none'
             );
     end if;
-    v_options := v_job.options || sluice.check_options(coalesce(p_options, '{}'));
-    v_spec := sluice.import_spec(
-        p_job_id, coalesce(p_resource, v_job.resource), v_job.header, v_job.shape, v_options
+    v_job := sluice.settle_import(
+        v_job, coalesce(p_resource, v_job.resource), p_options, p_received, p_bytes
     );
-    perform sluice.check_role(sluice.key_role(v_job.key_id), v_spec);
-    if v_options ->> 'dry_run' = 'write' and p_received > 100000 then
-        raise exception 'dry_run=write takes at most 100000 records, the file has %', p_received using
-            errcode = 'IO400', hint = 'use dry_run=true, which writes nothing at all';
-    end if;
-    update sluice.job as j
-    set
-        resource = v_spec ->> 'resource',
-        options = v_options,
-        priority = coalesce(v_options ->> 'priority', 'normal'),
-        parent_job_id = (v_options ->> 'parent')::uuid,
-        state = 'pending',
-        accepted = nextval('sluice.acceptance'),
-        received = p_received,
-        bytes = coalesce(p_bytes, pg_relation_size(to_regclass(v_spec ->> 'stage'))),
-        ignored_fields = array(
-            select c ->> 'header' from jsonb_array_elements(v_spec -> 'columns') as c
-            where c ->> 'field' is null or c ->> 'field' = '_ignored' or exists (
-                select from jsonb_array_elements(v_spec -> 'fields') as f
-                where f ->> 'name' = c ->> 'field' and not (f ->> 'given')::boolean
-            )
-            order by (c ->> 'place')::integer
-        ),
-        sessions = case when (v_options ->> 'atomic')::boolean or v_options ->> 'dry_run' = 'write' then 1 end
-    where j.job_id = p_job_id
-    returning j.* into v_job;
+    perform sluice.announce('work');
     return v_job;
 end;
 $$;

@@ -10,7 +10,7 @@ begin
         return;
     end if;
     update sluice.step as s
-    set state = 'todo', rows = null, attempts = s.attempts + 1
+    set state = 'todo', rows = null, attempts = s.attempts + 1, claimed_at = null
     where s.job_id = p_job_id and s.kind = 'cast';
     -- steps of the merge that are not done go when the merge is planned again: others may hold them
     delete from sluice.step as s where s.job_id = p_job_id and s.kind in ('match', 'finish');
@@ -34,40 +34,78 @@ comment on function sluice.cast_again(uuid) is
 'Sends a job back to the cast because its plan was lost in a crash of Postgres. What is merged
  stays.';
 
-create or replace function sluice.fail_job(p_job_id uuid, p_title text, p_detail text)
+create or replace function sluice.stop_job(p_job_id uuid, p_state text, p_error jsonb)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_job sluice.job;
     v_done record;
 begin
+    -- a step that ends now either counts before this or finds the job ended and is undone
+    select j.* into v_job from sluice.job as j where j.job_id = p_job_id for update;
     select coalesce(sum(s.inserted), 0) as inserted, coalesce(sum(s.updated), 0) as updated into v_done
     from sluice.step as s
     where s.job_id = p_job_id and s.kind = 'merge' and s.state = 'done';
+    v_job.keeps_stage := v_job.kind = 'import' and v_job.phase is distinct from 'fetch';
+    if v_job.phase = 'fetch' then
+        perform sluice.clear_fetch(p_job_id);
+    end if;
     update sluice.job as j
     set
-        state = 'failed',
-        phase = null,
+        state = p_state,
         inserted = v_done.inserted,
         updated = v_done.updated,
         unchanged = 0,
         dropped = 0,
         unprocessed = j.received - j.rejected - v_done.inserted - v_done.updated,
         completed_at = clock_timestamp(),
-        error = jsonb_build_object(
-            'type', 'about:blank', 'title', p_title, 'status', 422, 'detail', p_detail, 'error', p_detail
-        )
+        keeps_stage = v_job.keeps_stage,
+        error = p_error
     where j.job_id = p_job_id;
     -- all or nothing: what its one step did was undone
     delete from sluice.result as r
     using sluice.job as j
     where j.job_id = p_job_id and r.job_id = p_job_id and (j.options ->> 'atomic')::boolean;
-    update sluice.job as j set swept = sluice.drop_tables(p_job_id) where j.job_id = p_job_id;
+    update sluice.job as j
+    set swept = sluice.drop_tables(p_job_id, p_stage => not v_job.keeps_stage)
+    where j.job_id = p_job_id;
+    perform sluice.end_job(p_job_id);
+    perform sluice.let_others_go();
+end;
+$$;
+comment on function sluice.stop_job(uuid, text, jsonb) is
+'Ends a job short of its end, as failed or cancelled: what is merged is counted, the rest is
+ unprocessed; the stage of an import is kept for a retry, its plan is not.';
+
+create or replace function sluice.let_others_go()
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if exists (select from sluice.job as j where j.state = 'pending' and j.kind = 'import') then
+        perform sluice.announce('work');
+    end if;
+end;
+$$;
+comment on function sluice.let_others_go() is
+'Tells idle workers, when an import has ended, that others may have waited for it.';
+
+create or replace function sluice.fail_job(p_job_id uuid, p_title text, p_detail text)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform sluice.stop_job(p_job_id, 'failed', jsonb_build_object(
+        'type', 'about:blank', 'title', p_title, 'status', 422, 'detail', p_detail, 'error', p_detail
+    ));
 end;
 $$;
 comment on function sluice.fail_job(uuid, text, text) is
-'Ends a job as failed: what is merged is counted, the rest is unprocessed.';
+'Ends a job as failed, with the reason (sluice.stop_job).';
 
 create or replace function sluice.move_sequences(p_spec jsonb)
 returns void
@@ -110,7 +148,10 @@ declare
 begin
     select j.* into v_job from sluice.job as j where j.job_id = p_job_id;
     v_dry := coalesce(v_job.options ->> 'dry_run' in ('true', 'write'), false);
-    select coalesce(sum(s.inserted), 0) as inserted, coalesce(sum(s.updated), 0) as updated into v_done
+    -- bigint as below: a session's plan of what follows holds for one type only
+    select coalesce(sum(s.inserted), 0)::bigint as inserted,
+        coalesce(sum(s.updated), 0)::bigint as updated
+    into v_done
     from sluice.step as s
     where s.job_id = p_job_id and s.kind = 'merge' and s.state = 'done';
     if v_job.options ->> 'dry_run' = 'true' then
@@ -129,7 +170,6 @@ begin
     update sluice.job as j
     set
         state = 'completed',
-        phase = null,
         outcome = case when j.rejected = 0 then 'clean' else 'partial' end,
         inserted = v_done.inserted,
         updated = v_done.updated,
@@ -140,6 +180,8 @@ begin
         completed_at = clock_timestamp()
     where j.job_id = p_job_id;
     update sluice.job as j set swept = sluice.drop_tables(p_job_id) where j.job_id = p_job_id;
+    perform sluice.end_job(p_job_id);
+    perform sluice.let_others_go();
 end;
 $$;
 comment on function sluice.finish_job(uuid) is

@@ -4,22 +4,26 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
-from . import __version__, tasks
-from .api import access, docs, exports, health, imports, jobs, openapi, resources
+from . import __version__
+from . import tasks as queue
+from .api import access, docs, events, exports, health, imports, jobs, openapi, resources
 from .api.envelope import Envelope
 from .api.reply import problem_reply
 from .api.service import AnyRequest, Service
-from .database import Error, Pool, new_pool, problem_of
+from .database import STALL_SECONDS, Error, Pool, call, new_pool, problem_of
 from .errors import ProblemError
 from .settings import Settings
-from .worker import Worker
+from .work.housekeeping import Housekeeping
+from .work.loops import Hand, run_hand
+from .work.news import News
+from .work.steps import Steps
 
 log = logging.getLogger("pgsluice.app")
 
@@ -31,11 +35,18 @@ _API = (
     jobs.get_errors,
     jobs.get_error_summary,
     jobs.get_rejects,
+    jobs.get_results,
+    events.import_events,
+    events.export_events,
     exports.stream_export,
     resources.list_resources,
     resources.get_resource,
     resources.get_template,
 )
+# Connections that carry files: a disk or a store may stand still for so long.
+_SLOW_SECONDS = 60
+# Seconds that running work may go on after a SIGTERM.
+_PATIENCE = 10.0
 # What SQL reads: SLUICE_STAGE is sluice.stage there.
 _TOLD = (
     "stage",
@@ -64,8 +75,10 @@ def create_app(settings: Settings) -> Litestar:
     service = Service(
         settings,
         pool=_pool(settings, size, "pgsluice api"),
-        uploads=_pool(settings, size, "pgsluice upload"),
-        downloads=_pool(settings, max(2, size // 2), "pgsluice download"),
+        uploads=_pool(settings, size, "pgsluice upload", _SLOW_SECONDS),
+        # whoever downloads may pause as long as they like
+        downloads=_pool(settings, max(2, size // 2), "pgsluice download", 0),
+        news=new_news(settings),
     )
     app = Litestar(
         route_handlers=[
@@ -90,34 +103,94 @@ async def _running(service: Service) -> AsyncIterator[None]:
         for pool in (service.pool, service.uploads, service.downloads):
             await pool.open()
             stack.push_async_callback(pool.close)
+        await stack.enter_async_context(hearing(service.news))
         if service.settings.worker:
-            await stack.enter_async_context(working(service.settings, service.moved))
+            await stack.enter_async_context(working(service.settings, service.news))
         yield
 
 
+def new_news(settings: Settings) -> News:
+    """The news of the database of the settings; `hearing` frames their life."""
+    return News(settings.listen_url or settings.database_url or "")
+
+
 @asynccontextmanager
-async def working(
-    settings: Settings, moved: Callable[[str], None] = lambda _: None
-) -> AsyncIterator[Worker]:
-    """A worker with its sessions and its ear at the queue, for as long as the block lasts."""
+async def hearing(news: News) -> AsyncIterator[News]:
+    """Hear the news for as long as the block lasts."""
+    listener = asyncio.create_task(news.listen(), name="news")
+    try:
+        yield news
+    finally:
+        listener.cancel()
+        await asyncio.gather(listener, return_exceptions=True)
+
+
+@asynccontextmanager
+async def working(settings: Settings, news: News) -> AsyncIterator[None]:
+    """A worker with all its hands, for as long as the block lasts.
+
+    At the end what runs has ten seconds; then it is cancelled, and given back.
+    """
     url = settings.listen_url or settings.database_url or ""
-    async with _pool(settings, settings.import_sessions + 1, "pgsluice worker") as pool:
-        worker = Worker(pool, settings.import_sessions, moved)
-        worker.start()
-        listener = asyncio.create_task(tasks.listen(url, worker.wake))
+    stopping = asyncio.Event()
+    # calls alone: imports; the rest: one each for sweeping, the clock and deliveries
+    log.info(
+        "worker %s starts",
+        _worker_name(),
+        extra={
+            "fields": {
+                name: getattr(settings, name)
+                for name in ("import_sessions", "exports", "fetches", "max_jobs")
+            }
+        },
+    )
+    calls = _pool(settings, settings.import_sessions + 4, "pgsluice worker")
+    # a connection that carries bytes, and one that keeps the lease
+    size = 2 * (settings.exports + settings.fetches)
+    transfers = _pool(settings, size, "pgsluice transfer", _SLOW_SECONDS)
+    async with calls, transfers:
+        hands: list[tuple[Hand, int]] = [
+            (Steps(calls, news), settings.import_sessions),
+            (Housekeeping(calls), 1),
+        ]
+        tasks = [
+            asyncio.create_task(run_hand(hand, slots, news, stopping)) for hand, slots in hands
+        ]
+        listener = asyncio.create_task(queue.listen(url, lambda: news.tell("work")))
         try:
-            yield worker
+            yield
         finally:
-            await tasks.stop(listener)
-            await worker.stop()
+            await queue.stop(listener)
+            stopping.set()
+            news.tell_all()
+            _, late = await asyncio.wait(tasks, timeout=_PATIENCE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await _pass_on(calls)
+            log.info("worker %s has ended", _worker_name())
 
 
-def _pool(settings: Settings, size: int, name: str) -> Pool:
+async def _pass_on(pool: Pool) -> None:
+    """Tell all others to look: what we have left undone goes on elsewhere at once."""
+    try:
+        async with asyncio.timeout(2), pool.connection() as conn:
+            await call(conn, "announce", p_news="work")
+    except (Error, TimeoutError) as exc:
+        log.debug("nobody could be told that we stop: %s", exc)
+
+
+def _worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _pool(settings: Settings, size: int, name: str, stall: int = STALL_SECONDS) -> Pool:
     return new_pool(
         settings.database_url or "",
         size=size,
         name=name,
-        worker=f"{socket.gethostname()}:{os.getpid()}",
+        stall=stall,
+        worker=_worker_name(),
         **{name: getattr(settings, name) for name in _TOLD},
     )
 

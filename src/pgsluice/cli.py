@@ -85,12 +85,21 @@ def worker(settings: Settings, _given: argparse.Namespace) -> int:
 
 
 async def _work(settings: Settings) -> None:
-    from .app import working  # Litestar takes half a second to import: only where it is needed
+    # Litestar takes half a second to import: only where it is needed
+    from .app import hearing, new_news, working
 
     over = asyncio.Event()
+
+    def stop(number: int) -> None:
+        if over.is_set():
+            log.warning("told twice to stop: ending at once")
+            # Postgres sees the connections close and rolls back what runs on them.
+            os._exit(128 + number)
+        over.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, over.set)
-    async with working(settings):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    async with hearing(new_news(settings)) as news, working(settings, news):
         print("working", flush=True)
         await over.wait()
 

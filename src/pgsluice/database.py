@@ -2,12 +2,15 @@
 
 import logging
 import re
+from collections.abc import AsyncGenerator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import QueryCanceled as StatementCancelled
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
@@ -15,13 +18,17 @@ from psycopg_pool import AsyncConnectionPool
 from .errors import ProblemError, problem_of_sqlstate, unavailable
 
 __all__ = [
+    "STALL_SECONDS",
     "Caller",
     "Connection",
     "Error",
     "Jsonb",
     "Pool",
+    "StatementCancelled",
     "acting",
     "call",
+    "listen",
+    "network",
     "new_pool",
     "problem_of",
 ]
@@ -106,20 +113,64 @@ async def call(conn: Connection, name: str, /, **args: Any) -> Any:
     return row[0] if row else None
 
 
-async def _configure(conn: Connection) -> None:
-    """Have the server notice a client that left; not every platform can, and none must."""
-    try:
-        await conn.execute(
-            "select pg_catalog.set_config('client_connection_check_interval', '2s', false)"
-        )
-    except Error as exc:
-        log.debug("client_connection_check_interval is not available: %s", exc)
+# A network that is cut sends no word: probes tell, and bytes that nobody confirms. The kernel's own
+# patience is hours and a quarter of an hour.
+_PROBES = {"idle": 10, "interval": 5, "count": 3}
+STALL_SECONDS = 25
+_CONNECT_SECONDS = 10
 
 
-def new_pool(dsn: str, *, size: int, name: str, **parameters: object) -> Pool:
+def network(dsn: str, stall: int = STALL_SECONDS) -> dict[str, int]:
+    """What libpq is told besides the URL, so that a dead network is noticed in `stall` seconds.
+
+    `stall` is also how long the server may leave bytes unread; 0 is no limit to that.
+    """
+    wanted = {f"keepalives_{name}": value for name, value in _PROBES.items()}
+    wanted |= {"tcp_user_timeout": stall * 1000, "connect_timeout": _CONNECT_SECONDS}
+    given = conninfo_to_dict(dsn)
+    return {name: value for name, value in wanted.items() if name not in given}
+
+
+async def _configure(conn: Connection, dsn: str, stall: int) -> None:
+    """Have the server notice a client that left or cannot be reached.
+
+    Not every platform can, and none must.
+    """
+    wanted = {f"tcp_keepalives_{name}": str(value) for name, value in _PROBES.items()}
+    wanted |= {"tcp_user_timeout": f"{stall}s", "client_connection_check_interval": "2s"}
+    given = str(conninfo_to_dict(dsn).get("options") or "")
+    for name, value in wanted.items():
+        if name not in given:
+            try:
+                await conn.execute(
+                    "select pg_catalog.set_config(%s, %s, false)", (name, value), prepare=False
+                )
+            except Error as exc:
+                log.debug("%s is not available: %s", name, exc)
+
+
+async def listen(dsn: str, channel: str) -> AsyncGenerator[str | None, None]:
+    """None as soon as the channel is heard, then what is told there; raises when it breaks."""
+    if not _IDENTIFIER.fullmatch(channel):
+        raise ValueError(f"not an identifier: {channel!r}")
+    where = make_conninfo(dsn, application_name="pgsluice news", **network(dsn))
+    conn = await AsyncConnection.connect(where, autocommit=True)
+    async with conn:
+        await _configure(conn, dsn, STALL_SECONDS)
+        await conn.execute(f"listen {channel}".encode())
+        yield None
+        async for told in conn.notifies():
+            yield told.payload
+
+
+def new_pool(
+    dsn: str, *, size: int, name: str, stall: int = STALL_SECONDS, **parameters: object
+) -> Pool:
     """A pool that is not open yet; its connections are in autocommit and checked before use.
 
-    `parameters` are settings of pgsluice that SQL reads: stage="unlogged" is sluice.stage there.
+    `stall`: seconds that one side may leave bytes of the other unread before the connection is
+    taken for dead. `parameters` are settings of pgsluice that SQL reads: stage="unlogged" is
+    sluice.stage there.
     """
     given = conninfo_to_dict(dsn).get("options") or ""
     told = " ".join(f"-c sluice.{key}={value}" for key, value in parameters.items())
@@ -142,12 +193,13 @@ def new_pool(dsn: str, *, size: int, name: str, **parameters: object) -> Pool:
         timeout=10,
         max_idle=120,
         reconnect_timeout=5,
-        configure=_configure,
+        configure=partial(_configure, dsn=dsn, stall=stall),
         check=check,
         kwargs={
             "autocommit": True,
             "options": f"{given} {_STARTUP_OPTIONS} {told}".strip(),
             "application_name": name,
+            **network(dsn, stall),
         },
     )
     return pool

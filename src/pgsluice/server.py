@@ -1,8 +1,11 @@
 """The HTTP server: a socket, uvicorn on it, and one line that says where."""
 
+import asyncio
 import ipaddress
 import logging
 import socket
+from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
@@ -17,13 +20,35 @@ class ListenError(Exception):
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens, once it answers."""
+    """Says where it listens, once it answers; a second signal ends it at once."""
+
+    def __init__(self, config: uvicorn.Config, closing: Callable[[], None]) -> None:
+        """`closing` is called when it begins to end, before it waits for running requests."""
+        super().__init__(config)
+        self._closing = closing
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started and sockets:
             host, port = sockets[0].getsockname()[:2]
             print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._closing()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit and self._loop is not None:
+            log.warning("told twice to stop: ending at once")
+            self._loop.call_soon_threadsafe(_cancel_all)
+        super().handle_exit(sig, frame)
+
+
+def _cancel_all() -> None:
+    for task in asyncio.all_tasks():
+        task.cancel()
 
 
 def check_host(settings: Settings) -> None:
@@ -59,8 +84,9 @@ def run(settings: Settings, claimed: socket.socket) -> int:
     from .app import create_app  # Litestar takes half a second to import: only where it is needed
 
     return_large_buffers()
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -68,8 +94,11 @@ def run(settings: Settings, claimed: socket.socket) -> int:
         proxy_headers=False,
         timeout_graceful_shutdown=10,
     )
-    server = _Server(config)
-    server.run(sockets=[claimed])
+    server = _Server(config, app.state["service"].close)
+    try:
+        server.run(sockets=[claimed])
+    except asyncio.CancelledError:
+        return 1
     if not server.started:
         raise ListenError("the service could not start; the log above says why")
     return 0

@@ -8,7 +8,8 @@ from procrastinate import App, PsycopgConnector
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ProcrastinateException
 
-from .worker import keep_running
+from .database import network
+from .work.again import keep_running
 
 QUEUE = "imports"
 _WAKE = "pgsluice.run"
@@ -50,7 +51,11 @@ def queue_app(dsn: str, wake: Callable[[], None]) -> App:
         conninfo=dsn,
         min_size=1,
         max_size=3,
-        kwargs={"options": "-c search_path=procrastinate", "application_name": "pgsluice queue"},
+        kwargs={
+            "options": "-c search_path=procrastinate",
+            "application_name": "pgsluice queue",
+            **network(dsn),
+        },
     )
     app = App(connector=connector)
 

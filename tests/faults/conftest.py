@@ -6,7 +6,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -16,6 +18,8 @@ import psycopg
 import pytest
 
 from ..conftest import address, serve, stop
+from .client import Client
+from .fleet import Fleet, Server
 
 ENDED = ("completed", "failed", "cancelled")
 
@@ -151,3 +155,42 @@ def stages(conn: psycopg.Connection) -> int:
 def postmaster(data_dir: Path) -> int:
     """The process of an embedded server."""
     return int((data_dir / "data" / "postmaster.pid").read_text().split()[0])
+
+
+@pytest.fixture(scope="session")
+def server(open_tmp: Path, pg_bindir: Path) -> Iterator[Server]:
+    """A Postgres with the settings of production, which tests may crash."""
+    server = Server(open_tmp / "fleet", pg_bindir)
+    yield server
+    server.close()
+
+
+_fleets = count(1)
+
+
+@pytest.fixture
+def new_fleet(server: Server, open_tmp: Path) -> Iterator[Callable[..., Fleet]]:
+    """Makes fleets on databases of their own, settings as keywords; all end with the test."""
+    with ExitStack() as stack:
+
+        def make(**settings: str) -> Fleet:
+            name = f"fleet_{next(_fleets)}"
+            (open_tmp / name).mkdir()
+            made = Fleet(server, name, server.create(name), open_tmp / name, settings)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def fleet(new_fleet: Callable[..., Fleet]) -> Fleet:
+    """One such fleet, with nothing running yet."""
+    return new_fleet()
+
+
+@pytest.fixture
+def client(fleet: Fleet) -> Iterator[Client]:
+    """A client that sends again what the fleet's APIs did not answer."""
+    with fleet.client() as client:
+        yield client

@@ -80,6 +80,16 @@ def result(conn: Connection, job_id: str) -> Import:
     return Import(job, errors)
 
 
+def step(conn: Connection, job_id: str | None = None) -> dict[str, Any]:
+    """Take one step, of the given import or of any, and carry it out; the reply."""
+    while True:
+        found = conn.execute("select sluice.next_step(%s)", [job_id]).fetchone()
+        assert found
+        reply: dict[str, Any] = found[0]
+        if reply["status"] != "claimed":
+            return reply
+
+
 def run(conn: Connection, job_id: str) -> Import:
     """Carry a begun import out; it must conserve its records."""
     conn.execute("call sluice.import_run(%s)", [job_id])

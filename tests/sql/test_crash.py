@@ -14,6 +14,7 @@ from tests.sql.importer import (
     result,
     rows,
     run,
+    step,
     table,
 )
 
@@ -29,14 +30,6 @@ def crash(conn: Connection) -> None:
         " and relkind = 'r'",
     ):
         conn.execute(f"truncate {name}")
-
-
-def step(conn: Connection, job_id: str) -> dict[str, Any]:
-    """Take one step."""
-    found = conn.execute("select sluice.next_step(%s)", [job_id]).fetchone()
-    assert found
-    reply: dict[str, Any] = found[0]
-    return reply
 
 
 def run_with_crash(

@@ -15,6 +15,7 @@ from tests.sql.importer import (
     load_lines,
     rows,
     run,
+    step,
     table,
 )
 
@@ -236,6 +237,14 @@ def test_a_dry_run_reports_the_plan_and_writes_nothing(conn: Connection) -> None
     assert rows(conn, "select * from sluice.result") == []
 
 
+def test_imports_and_dry_runs_take_turns_in_a_session(conn: Connection) -> None:
+    table(conn, "id integer primary key, v integer")
+    for turn, dry in enumerate(["false", "true", "write", "false", "true"]):
+        done = load(conn, "t", csv_text(["id", "v"], [turn, turn]), dry_run=dry)
+        assert (done.job["state"], done.counts) == ("completed", (1, 0, 0, 0)), done.job["error"]
+    assert rows(conn, "select id from t order by id") == [0, 3]
+
+
 def test_a_dry_run_that_writes_knows_the_guilty_and_undoes_the_rest(conn: Connection) -> None:
     table(conn, "id integer primary key, v integer", RAISES, "insert into t values (1, 5), (4, 0)")
     done = load(conn, "t", numbered(1500, 3, 700), dry_run="write")
@@ -284,9 +293,7 @@ def steps_until(conn: Connection, job_id: str, kind: str) -> None:
     conn.execute("select sluice.accept_copied(%s)", [job_id])
     done = None
     while done != kind:
-        found = conn.execute("select sluice.next_step(%s)", [job_id]).fetchone()
-        assert found
-        done = found[0]["kind"]
+        done = step(conn, job_id)["kind"]
 
 
 def test_a_row_that_another_writer_changed_is_not_overwritten(conn: Connection) -> None:
@@ -359,10 +366,6 @@ def test_a_lock_on_the_target_makes_the_step_wait_and_try_again(conn: Connection
     conn.execute("select sluice.accept_copied(%s)", [job_id])
     with psycopg.connect(dsn) as other:
         other.execute("select from t where id = 1 for update")
-        step = conn.execute("select sluice.next_step(%s)", [job_id]).fetchone()
-        assert step
-        assert "lock timeout" in step[0]["error"]
-        waits = conn.execute("select sluice.next_step(%s)", [job_id]).fetchone()
-        assert waits
-        assert waits[0]["status"] in ("wait", "done")
+        assert "lock timeout" in step(conn, job_id)["error"]
+        assert step(conn, job_id)["status"] in ("wait", "done")
     assert run(conn, job_id).counts == (0, 1, 0, 0)

@@ -6,7 +6,18 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.sql.importer import Connection, begin, csv_text, lines, load, result, rows, run, table
+from tests.sql.importer import (
+    Connection,
+    begin,
+    csv_text,
+    lines,
+    load,
+    result,
+    rows,
+    run,
+    step,
+    table,
+)
 
 USERS = csv_text(
     ["id", "email", "name", "role"],
@@ -30,9 +41,7 @@ def work(conn: Connection) -> list[str]:
     """Take steps until nothing is left; the jobs in the order in which they ended."""
     ended: list[str] = []
     while True:
-        found = conn.execute("select sluice.next_step()").fetchone()
-        assert found
-        if found[0]["status"] == "idle":
+        if step(conn)["status"] == "idle":
             return ended
         ended = rows(conn, ENDED)
 
@@ -59,16 +68,14 @@ def test_tied_jobs_go_in_the_order_of_acceptance(conn: Connection) -> None:
 def test_a_job_waits_for_an_older_job_of_a_tied_resource(conn: Connection) -> None:
     accept(conn, "users", USERS)
     later = accept(conn, "articles", "", "ndjson")
-    reply = conn.execute("select sluice.next_step(%s)", [later]).fetchone()
-    assert reply
-    assert reply[0]["status"] == "busy"
+    assert step(conn, later)["status"] == "busy"
 
 
 def test_unrelated_jobs_do_not_wait(conn: Connection) -> None:
     table(conn, "id integer primary key")
     first = accept(conn, "users", USERS)
     second = accept(conn, "t", csv_text(["id"], [1]))
-    conn.execute("select sluice.next_step(%s)", [second])
+    step(conn, second)
     assert states(conn, first, second) == ["pending", "completed"]
 
 
@@ -84,9 +91,9 @@ def test_small_interactive_jobs_pass_between_the_steps_of_a_large_one(conn: Conn
     large = accept(conn, "t", csv_text(["id", "v"], *([i, 1] for i in range(2000))))
     small = accept(conn, "t", csv_text(["id", "v"], [1, 2]), priority="interactive")
     other = accept(conn, "t", csv_text(["id", "v"], [3, 3]))
-    conn.execute("select sluice.next_step(%s)", [large])
+    step(conn, large)
     for job in (other, small):
-        conn.execute("select sluice.next_step(%s)", [job])
+        step(conn, job)
     assert states(conn, large, small, other) == ["processing", "completed", "pending"]
     assert work(conn) == [small, large, other]
     # the large job was matched after the small one
@@ -98,8 +105,8 @@ def test_a_large_interactive_job_has_no_right_of_way(conn: Connection) -> None:
     data = csv_text(["id"], *([i] for i in range(2000)))
     first = accept(conn, "t", data)
     second = accept(conn, "t", data, priority="interactive")
-    conn.execute("select sluice.next_step(%s)", [first])
-    conn.execute("select sluice.next_step(%s)", [second])
+    step(conn, first)
+    step(conn, second)
     assert states(conn, first, second) == ["processing", "pending"]
 
 
@@ -108,9 +115,7 @@ def worker(dsn: str, failures: list[BaseException], taken: list[str]) -> None:
     try:
         with psycopg.connect(dsn, autocommit=True) as conn:
             while True:
-                found = conn.execute("select sluice.next_step()").fetchone()
-                assert found
-                reply = found[0]
+                reply = step(conn)
                 if reply["status"] == "idle":
                     return
                 if reply["status"] == "done":
@@ -155,10 +160,8 @@ def test_a_lost_session_loses_its_step_not_the_job(conn: Connection, dsn: str) -
     table(conn, "id integer primary key")
     job = accept(conn, "t", csv_text(["id"], *([i] for i in range(2000))))
     with psycopg.connect(dsn) as lost:
-        lost.execute("select sluice.next_step()")
-        found = conn.execute("select sluice.next_step()").fetchone()
-        assert found
-        assert found[0]["status"] == "busy"
+        step(lost)
+        assert step(conn)["status"] == "busy"
         lost.rollback()
     assert run(conn, job).counts == (2000, 0, 0, 0)
 
@@ -206,8 +209,8 @@ def phase(conn: Connection, job: str) -> str | None:
 def test_a_job_that_cannot_go_on_fails_and_stands_in_nobodys_way(conn: Connection) -> None:
     lost, next_one = accept(conn, "users", many(1200)), accept(conn, "users", USERS)
     while phase(conn, lost) != "match":
-        conn.execute("select sluice.next_step()")
-    conn.execute("select sluice.next_step()")
+        step(conn)
+    step(conn)
     conn.execute(f"drop table sluice_stage.w_{lost.replace('-', '')}")
     work(conn)
     failed = result(conn, lost).job
@@ -218,7 +221,7 @@ def test_a_job_that_cannot_go_on_fails_and_stands_in_nobodys_way(conn: Connectio
 
 def test_a_job_waits_for_a_younger_one_that_has_begun(conn: Connection) -> None:
     begun = accept(conn, "users", many(1200))
-    conn.execute("select sluice.next_step()")
+    step(conn)
     older = accept(conn, "users", USERS)
     conn.execute("update sluice.job set accepted = -1 where job_id = %s", [older])
     assert work(conn) == [begun, older]

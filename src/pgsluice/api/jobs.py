@@ -9,6 +9,7 @@ from litestar.response.base import ASGIResponse
 
 from ..database import Connection, call
 from ..errors import ProblemError
+from . import life_doc
 from . import openapi as doc
 from .download import Download, download
 from .query import Fields, parse_id, parse_query
@@ -108,6 +109,20 @@ async def get_rejects(request: AnyRequest, job_id: str) -> Download:
         partial(_ask_rejects, job_id),
         request.headers.get("accept-encoding", ""),
         _rejects_name,
+    )
+
+
+@get("/imports/{job_id:str}/results", opt=life_doc.RESULTS)
+async def get_results(request: AnyRequest, job_id: str) -> Download:
+    """What became of each good record of an import that asked for results=true."""
+    fields = parse_query(request.scope["query_string"], ("format",))
+    form = fields.choice("format", ("ndjson", "csv", "json"), "ndjson")
+    number = parse_id(job_id)
+    return await download(
+        service_of(request).downloads,
+        lambda conn: call(conn, "results_copy", job_id=number, format=form),
+        request.headers.get("accept-encoding", ""),
+        lambda about: f"results-{job_id}.{about['extension']}",
     )
 
 

@@ -9,9 +9,7 @@ import msgspec
 from litestar import Response
 
 from ..errors import ProblemError
-from .service import AnyRequest
-
-_RUNNING = ("receiving", "pending", "processing")
+from .service import RUNNING, AnyRequest
 
 
 def json_reply(
@@ -50,12 +48,12 @@ def tagged_reply(
 
 def retry_after(job: Mapping[str, Any]) -> dict[str, str]:
     """The header that tells when to ask again, while the job runs."""
-    return {"Retry-After": "1"} if job["status"] in _RUNNING else {}
+    return {"Retry-After": "1"} if job["status"] in RUNNING else {}
 
 
 def is_running(job: Mapping[str, Any]) -> bool:
     """True until the job has ended in any way."""
-    return job["status"] in _RUNNING
+    return job["status"] in RUNNING
 
 
 def next_link(request: AnyRequest, values: Mapping[str, str], cursor: str | None) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """What every handler works with: settings, pools, and the count of uploads under way."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,12 +9,16 @@ from uuid import UUID
 from litestar import Request
 from litestar.connection import ASGIConnection
 
-from ..database import Pool, call
+from ..database import Error, Pool, call, problem_of
 from ..errors import busy
 from ..settings import Settings
+from ..work.news import News
+from .watch import State, Watches
 
 # Uploads beyond this are told to come back; each holds a connection only while it has data.
 MAX_UPLOADS = 100
+
+RUNNING = ("receiving", "pending", "processing")
 
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 AnyRequest: TypeAlias = Request[Any, Any, Any]
@@ -29,8 +32,19 @@ class Service:
     pool: Pool
     uploads: Pool
     downloads: Pool
+    news: News
     uploading: int = 0
-    waiting: dict[str, asyncio.Event] = field(default_factory=dict)
+    closing: bool = False
+    watches: Watches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watches = Watches(self.news, self._look)
+
+    def close(self) -> None:
+        """Let go of those who wait for jobs: the service is about to stop."""
+        self.closing = True
+        self.watches.close()
+        self.news.tell_all()
 
     @contextmanager
     def upload_slot(self) -> Iterator[None]:
@@ -42,11 +56,6 @@ class Service:
             yield
         finally:
             self.uploading -= 1
-
-    def moved(self, job_id: str) -> None:
-        """Tell who waits for this job that it has moved; a worker in this process does."""
-        if event := self.waiting.get(job_id):
-            event.set()
 
     async def ask(self, name: str, /, **args: Any) -> Any:
         """One call of a function in a transaction of its own."""
@@ -60,6 +69,17 @@ class Service:
     async def job(self, job_id: UUID) -> dict[str, Any]:
         """The job as it is now, its links under this service's prefix."""
         return self.localized(await self.ask("job_json", job_id=job_id))
+
+    async def _look(self, job_id: UUID) -> State | None:
+        try:
+            progress = await self.ask("job_progress", job_id=job_id)
+            if progress["status"] in RUNNING:
+                return State(progress, ended=False)
+            return State(await self.job(job_id), ended=True)
+        except Error as exc:
+            if problem_of(exc).status == 404:
+                return None
+            raise
 
     def localized(self, job: dict[str, Any]) -> dict[str, Any]:
         """A job of SQL's, its links moved from /v1 to this service's prefix."""

@@ -1,0 +1,176 @@
+-- Carrying out an export: a worker takes the job, writes its files, and says so here.
+
+create or replace function sluice.take_export()
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job constant sluice.job := sluice.take_lease(null, 'export');
+begin
+    return case when v_job.job_id is not null then jsonb_build_object(
+        'job_id', v_job.job_id, 'attempt', v_job.attempts, 'resource', v_job.resource
+    ) end;
+end;
+$$;
+comment on function sluice.take_export() is
+'Takes the oldest export that waits: {"job_id", "attempt"}; null when there is none.';
+
+create or replace function sluice.snapshot_place()
+returns jsonb
+language sql volatile
+return jsonb_build_object('time', sluice.utc(clock_timestamp()), 'lsn', case
+    when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+    else pg_current_wal_lsn()
+end);
+comment on function sluice.snapshot_place() is
+'The time and the WAL position now; asked just before a snapshot they are its lower bound.';
+
+create or replace function sluice.export_begin(job_id uuid, attempt integer)
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_job sluice.job;
+begin
+    if not sluice.hold_job(job_id) then
+        return null;
+    end if;
+    select j.* into v_job from sluice.job as j
+    where j.job_id = export_begin.job_id and j.attempts = attempt and j.worker is not null
+        and j.state = 'processing';
+    return case when found then (
+        select jsonb_agg(
+            f.file || jsonb_build_object('path', sluice.export_folder(v_job) || (f.file ->> 'name'))
+            order by f.file -> 'place'
+        )
+        from jsonb_array_elements(sluice.export_files(v_job.options)) as f (file)
+    ) end;
+end;
+$$;
+comment on function sluice.export_begin(uuid, integer) is
+'The files to write: [{"place", "name", "path", "encoding", "parts": [{"resource", "name"}]}];
+ null when the job is no longer ours. Called first in the transaction whose snapshot is exported; it then
+ holds the job (sluice.hold_job).';
+
+create or replace function sluice.export_copy_part(job_id uuid, resource text)
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_request constant jsonb := (
+        select j.options from sluice.job as j where j.job_id = export_copy_part.job_id
+    );
+begin
+    perform sluice.pin_output(
+        (select r.search_path from sluice.resource as r where r.name = export_copy_part.resource)
+    );
+    return sluice.export_part(v_request, resource) || jsonb_build_object(
+        -- an empty array is a line, but no row
+        'empty', case v_request ->> 'format' when 'json' then e'[]\n' else '' end
+    );
+end;
+$$;
+comment on function sluice.export_copy_part(uuid, text) is
+'The COPY of one resource of an export, as of sluice.export_copy; pins the settings of output until
+ the next part. empty: what comes when there are no rows. IO400 when the table has changed so that
+ the request no longer fits.';
+
+create or replace function sluice.export_beat(
+    job_id uuid, attempt integer, rows bigint, bytes bigint
+)
+returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not sluice.beat_job(job_id, attempt) then
+        return false;
+    end if;
+    update sluice.job as j
+    set done = rows, bytes = export_beat.bytes
+    where j.job_id = export_beat.job_id;
+    perform sluice.announce('job ' || job_id);
+    return true;
+end;
+$$;
+comment on function sluice.export_beat(uuid, integer, bigint, bigint) is
+'Keeps the lease of an export and tells how far it is; false when it is lost.';
+
+create or replace function sluice.export_finish(
+    job_id uuid, attempt integer, files jsonb, snapshot jsonb
+)
+returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job sluice.job;
+begin
+    select j.* into v_job from sluice.job as j
+    where j.job_id = export_finish.job_id and j.attempts = attempt and j.worker is not null
+        and j.state = 'processing'
+    for update;
+    if not found then
+        return false;
+    end if;
+    insert into sluice.export_file (
+        job_id, place, resource, name, path, rows, bytes, sha256, content_type, expires_at
+    )
+    select
+        v_job.job_id, f.place, f.resource, f.name, f.path, f.rows, f.bytes, f.sha256, f.content_type,
+        clock_timestamp() + make_interval(secs => (v_job.options ->> 'expires_in')::double precision)
+    from jsonb_to_recordset(files) as f (
+        place integer, resource text, name text, path text, rows bigint, bytes bigint, sha256 text,
+        content_type text
+    );
+    update sluice.job as j
+    set
+        state = 'completed',
+        outcome = 'clean',
+        completed_at = clock_timestamp(),
+        snapshot = export_finish.snapshot,
+        (exported, done, bytes) = (
+            select sum(f.rows), sum(f.rows), sum(f.bytes)
+            from sluice.export_file as f
+            where f.job_id = v_job.job_id
+        ),
+        metrics = j.metrics - 'last_error' || jsonb_build_object('exported', (
+            select jsonb_object_agg(p ->> 'resource', p -> 'rows')
+            from jsonb_array_elements(files) as f
+            cross join lateral jsonb_array_elements(f -> 'parts') as p
+        ))
+    where j.job_id = v_job.job_id;
+    perform sluice.end_job(v_job.job_id);
+    return true;
+end;
+$$;
+comment on function sluice.export_finish(uuid, integer, jsonb, jsonb) is
+'Ends an export whose files are in the store: [{"place", "resource", "name", "path", "rows",
+ "bytes", "sha256", "content_type", "parts": [{"resource", "rows"}]}]. False when it is no longer ours: then
+ remove them.';
+
+create or replace function sluice.export_fail(job_id uuid, attempt integer, error text)
+returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_ours boolean;
+begin
+    perform from sluice.job as j
+    where j.job_id = export_fail.job_id and j.attempts = attempt and j.worker is not null
+        and j.state = 'processing'
+    for update;
+    v_ours := found;
+    if v_ours then
+        perform sluice.fail_job(job_id, 'The export failed', error);
+    end if;
+    return v_ours;
+end;
+$$;
+comment on function sluice.export_fail(uuid, integer, text) is
+'Ends an export that cannot succeed until something is mended; false when it is no longer ours.';

@@ -1,0 +1,167 @@
+-- From phase to phase: what happens to a job between its steps.
+
+create or replace function sluice.advance_job(p_job_id uuid)
+returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job sluice.job;
+    v_ratio numeric;
+begin
+    select j.* into v_job from sluice.job as j where j.job_id = p_job_id;
+    if v_job.phase = 'cast' then
+        insert into sluice.step (job_id, kind) values (p_job_id, 'match');
+        update sluice.job as j set phase = 'match' where j.job_id = p_job_id;
+        return 'match';
+    elsif v_job.phase = 'match' then
+        v_ratio := (v_job.options ->> 'max_error_ratio')::numeric;
+        if v_job.rejected > 0 and (v_job.options ->> 'atomic')::boolean
+            and v_job.options ->> 'dry_run' is distinct from 'true' then
+            perform sluice.fail_job(p_job_id, 'Records were rejected', format(
+                '%s of %s records have errors, and the import is atomic: nothing was written. '
+                'Mend the rejects and send the whole file again', v_job.rejected, v_job.received
+            ));
+            return 'failed';
+        elsif v_job.rejected > v_ratio * v_job.received then
+            perform sluice.fail_job(p_job_id, 'Too many errors', format(
+                '%s of %s records have errors, more than max_error_ratio %s allows: nothing was written. '
+                'See the error summary; is it the right file for %s?',
+                v_job.rejected, v_job.received, v_ratio, v_job.resource
+            ));
+            return 'failed';
+        end if;
+        if v_job.options ->> 'dry_run' is distinct from 'true' and not sluice.plan_merge(v_job) then
+            perform sluice.cast_again(p_job_id);
+            return 'cast again';
+        end if;
+        update sluice.job as j set phase = 'merge', done = 0 where j.job_id = p_job_id;
+        return 'merge';
+    elsif (v_job.options ->> 'atomic')::boolean and v_job.rejected > 0
+        and v_job.options ->> 'dry_run' is distinct from 'true' then
+        perform sluice.fail_job(p_job_id, 'Records were rejected', format(
+            '%s of %s records could not be written, and the import is atomic: nothing was written. '
+            'Mend the rejects and send the whole file again', v_job.rejected, v_job.received
+        ));
+        return 'failed';
+    end if;
+    perform sluice.finish_job(p_job_id);
+    return 'finish';
+end;
+$$;
+comment on function sluice.advance_job(uuid) is
+'Takes a job whose phase has no step left to its next phase: cast, match, merge, end.';
+
+create or replace function sluice.plan_merge(p_job sluice.job)
+returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_whole constant boolean := (p_job.options ->> 'atomic')::boolean is true
+        or p_job.options ->> 'dry_run' = 'write' or (p_job.spec ->> 'self')::boolean;
+begin
+    -- of a plan that was lost in a crash
+    delete from sluice.step as s
+    where s.job_id = p_job.job_id and s.kind = 'merge' and s.state = 'todo';
+    -- ranges of record numbers, so that what is merged is known without the unlogged plan
+    if p_job.received > 1000 then
+        execute format('create index on %s (_n)', p_job.spec ->> 'plan');
+        execute format('create index on %s (_n)', p_job.spec ->> 'work');
+        execute format('create index on %s (_n)', p_job.spec ->> 'extra');
+    end if;
+    execute format('analyze %s', p_job.spec ->> 'work');
+    execute format($sql$
+        insert into sluice.step (job_id, kind, lo, hi, rows)
+        select $1, 'merge', min(r._n), max(r._n) + 1, count(*)
+        from (
+            select w._n, (row_number() over (order by w._n) - 1) / $2 as part
+            from %s as w
+            where w._action in ('i', 'u', 'c')
+                and not exists (select from %s as e where e._n = w._n)
+        ) as r
+        group by r.part
+        order by r.part
+    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
+    using p_job.job_id, case when v_whole then 9223372036854775807 else 50000 end;
+    -- a crash since the match has emptied what it wrote
+    return (
+        select coalesce(sum(s.rows) filter (where s.kind = 'merge' and s.state = 'todo'), 0)
+            = sum(s.rows) filter (where s.kind = 'match')
+        from sluice.step as s
+        where s.job_id = p_job.job_id
+    );
+end;
+$$;
+comment on function sluice.plan_merge(sluice.job) is
+'Cuts the merge into steps of at most 50,000 records; atomic jobs and tables that refer to
+ themselves are merged whole. False when the plan is not what the match left: it was lost in a
+ crash.';
+
+create or replace function sluice.has_steps(p_job sluice.job)
+returns boolean
+language sql volatile
+begin atomic
+select count(*) > 0
+from sluice.step as s
+where s.job_id = p_job.job_id and s.kind = p_job.phase and s.state = 'todo';
+end;
+comment on function sluice.has_steps(sluice.job) is
+'Whether the phase of a job still has steps to take.';
+
+create or replace function sluice.move_on(p_job sluice.job)
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_kind text;
+    v_code text;
+    v_message text;
+begin
+    begin
+        if p_job.state = 'pending' then
+            perform sluice.start_job(p_job.job_id);
+            v_kind := 'start';
+        else
+            v_kind := sluice.advance_job(p_job.job_id);
+        end if;
+        update sluice.job as j
+        set tries = 0, attempts = 0, claimed_at = null, heartbeat_at = clock_timestamp()
+        where j.job_id = p_job.job_id and j.state = 'processing';
+        if found then
+            perform sluice.announce('job ' || p_job.job_id);
+            if p_job.received > 1000 then
+                -- there are steps for several sessions now
+                perform sluice.announce('work');
+            end if;
+        end if;
+        return jsonb_build_object('status', 'done', 'job_id', p_job.job_id, 'kind', v_kind, 'rows', 0);
+    exception when others then
+        v_code := sqlstate;
+        v_message := sqlerrm;
+    end;
+    -- a full disk or a lock may pass; anything else would come again for ever, and stand in the
+    -- way of all other jobs
+    if (sluice.fault_class(v_code) = 'retry' or v_code ~ '^(53|57|58)') and p_job.attempts < 25 then
+        update sluice.job as j
+        set attempts = j.attempts + 1, claimed_at = null,
+            not_before = clock_timestamp() + least(0.05 * 2 ^ j.attempts, 3) * interval '1 second'
+        where j.job_id = p_job.job_id;
+        return jsonb_build_object(
+            'status', 'done', 'job_id', p_job.job_id, 'kind', 'wait', 'rows', 0, 'error', v_message
+        );
+    elsif p_job.state = 'pending' then
+        -- the table or the registry changed since the job was accepted
+        perform sluice.fail_job(p_job.job_id, 'The import could not begin', v_message);
+    else
+        perform sluice.fail_job(
+            p_job.job_id, 'The import could not go on', format('%s (SQLSTATE %s)', v_message, v_code)
+        );
+    end if;
+    return jsonb_build_object('status', 'done', 'job_id', p_job.job_id, 'kind', 'failed', 'rows', 0);
+end;
+$$;
+comment on function sluice.move_on(sluice.job) is
+'Begins a job, or takes one whose phase has no step left to its next phase. What may pass is tried
+ again for a minute; else the job fails with the reason.';

@@ -1,0 +1,1 @@
+"""What workers do: hands take work, `loops` keeps them going, `news` wakes them."""

@@ -1,0 +1,52 @@
+"""Loops that survive failures: a hand does one piece of work after the other until told to stop."""
+
+import asyncio
+from typing import Protocol
+
+from .again import keep_running
+from .news import News, Subscription
+
+# News can be lost in a crash, and nobody tells of a worker that died: look all the same.
+LOOK_SECONDS = 5.0
+
+
+class Hand(Protocol):
+    """Takes one kind of work. It may have `words`, the news that it waits for: ("work",)."""
+
+    async def once(self) -> float | None:
+        """Do one piece of work, from taking it to its end.
+
+        0: it did something, look again at once; more: look again in so many seconds or at news;
+        None: there is nothing to do until there is news. When it is cancelled it gives back what
+        it had taken.
+        """
+
+
+async def run_hand(hand: Hand, slots: int, news: News, stopping: asyncio.Event) -> None:
+    """Keep `slots` pieces of work going at once; returns when the last one after `stopping` ends.
+
+    Whoever sets `stopping` also wakes the news. A cancelled run has cancelled its work and seen
+    it end.
+    """
+    words: tuple[str, ...] = getattr(hand, "words", ("work",))
+    name = type(hand).__name__.lower()
+
+    async def slot() -> None:
+        async with news.subscribe(*words) as told:
+            await keep_running(
+                lambda: _work(hand, told, stopping), f"go on with {name}", stopping.is_set
+            )
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(slots):
+            group.create_task(slot(), name=f"{name}-{number}")
+
+
+async def _work(hand: Hand, told: Subscription, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        pause = await hand.once()
+        if pause == 0:
+            # A hand that never has to wait for anything must not keep all others from the loop.
+            await asyncio.sleep(0)
+        elif not stopping.is_set():
+            await told.wait(LOOK_SECONDS if pause is None else min(pause, LOOK_SECONDS))

@@ -1,0 +1,83 @@
+"""News from Postgres: one LISTEN connection for a whole process, any number of subscribers."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import aclosing
+from typing import Self
+
+from ..database import listen
+from .again import keep_running
+
+CHANNEL = "sluice"
+_EVERYBODY = ""
+
+
+class News:
+    """Hears what `sluice.announce` tells, and wakes whoever has subscribed to it."""
+
+    def __init__(self, dsn: str) -> None:
+        """`dsn` must lead to Postgres itself: a pooler passes no news on."""
+        self._dsn = dsn
+        self._subscribers: defaultdict[str, set[Subscription]] = defaultdict(set)
+
+    def subscribe(self, *words: str) -> "Subscription":
+        """Ask for "work", "schedule" or "job <id>"; it counts from `async with` on."""
+        return Subscription(self._subscribers, words)
+
+    def tell(self, word: str) -> None:
+        """Wake the subscribers of this process to a word."""
+        for subscriber in self._subscribers.get(word, ()):
+            subscriber.wake()
+
+    def tell_all(self) -> None:
+        """Wake every subscriber: something may have happened that nobody heard of."""
+        self.tell(_EVERYBODY)
+
+    async def listen(self) -> None:
+        """Hear until cancelled; after a loss of the connection everybody is told to look."""
+
+        async def work() -> None:
+            async with aclosing(listen(self._dsn, CHANNEL)) as words:
+                async for word in words:
+                    if word is None:
+                        self.tell_all()
+                    else:
+                        self.tell(word)
+
+        await keep_running(work, "hear the news", is_over=lambda: False)
+
+
+class Subscription:
+    """Some words of the news for one who waits for them; an `async with` block frees it."""
+
+    def __init__(
+        self, subscribers: "defaultdict[str, set[Subscription]]", words: tuple[str, ...]
+    ) -> None:
+        self._subscribers, self._words = subscribers, (*words, _EVERYBODY)
+        self._news = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        for word in self._words:
+            self._subscribers[word].add(self)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for word in self._words:
+            self._subscribers[word].discard(self)
+            if not self._subscribers[word]:
+                del self._subscribers[word]
+
+    def wake(self) -> None:
+        """Have the next (or present) wait end at once."""
+        self._news.set()
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Wait for news that has come since the last wait; False when the time is up."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._news.clear()
+        return True

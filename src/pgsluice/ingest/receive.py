@@ -10,9 +10,10 @@ import anyio
 import msgspec
 
 from ..copy import CopyIn
-from ..database import Connection, Jsonb, Pool, call
+from ..database import Connection, Pool
 from .csv import CsvReader
 from .format import FormatName
+from .intake import Intake, UploadIntake
 from .json import JsonReader
 from .lines import LineReader
 from .pieces import MAX_RECORD_BYTES, Piece
@@ -109,7 +110,8 @@ class Upload:
     `receive` reads it to its end and leaves the job in state receiving, for the caller to
     finish; when it raises, nothing of the job is left. No transaction stays open for longer
     than `segment_seconds`, however slow the client is. `beat` is awaited with a connection
-    every 10 seconds or so while the upload goes on.
+    every 10 seconds or so while the upload goes on. `intake`: FetchIntake for a job that is there
+    already, which is then left to its owner.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Upload:
         delimiter: bytes | None = None,
         max_record_bytes: int = MAX_RECORD_BYTES,
         beat: Beat | None = None,
+        intake: Intake | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         segment_seconds: float = SEGMENT_SECONDS,
     ) -> None:
@@ -130,6 +133,7 @@ class Upload:
         self._options = dict(options or {})
         self._file_name = file_name
         self._beat = beat
+        self._intake = intake or UploadIntake()
         self._segment_bytes = segment_bytes
         self._segment_seconds = segment_seconds
         self._reader = self._new_reader(delimiter, max_record_bytes)
@@ -171,7 +175,7 @@ class Upload:
         with anyio.move_on_after(10, shield=True):
             try:
                 async with self._pool.connection() as conn:
-                    await call(conn, "receive_abort", job_id=job.job_id)
+                    await self._intake.abort(conn)
             except Exception as error:
                 log.warning("upload %s could not be dropped: %s", job.job_id, error)
 
@@ -197,9 +201,8 @@ class Upload:
             header = reader.header
             options = options | {"delimiter": reader.delimiter.decode()}
         async with self._pool.connection() as conn:
-            reply = await call(
+            reply = await self._intake.begin(
                 conn,
-                "receive_begin",
                 format=self._format,
                 header=header,
                 options=options,
@@ -269,9 +272,7 @@ class Upload:
         async with self._pool.connection() as conn, conn.transaction():
             # Asked before the COPY, which would only find that the stage is gone; from here to the
             # commit the job's row is locked, so that no sweeper takes the stage away.
-            await call(
-                conn, "receive_segment", job_id=job.job_id, records=0, bytes=0, lines=Jsonb([])
-            )
+            await self._intake.segment(conn, 0, 0, [])
             segment = Segment(conn, job, self.totals.records + 1)
             try:
                 await self._fill(segment, pieces)
@@ -279,13 +280,8 @@ class Upload:
             except BaseException as error:
                 await segment.abandon(error)
                 raise
-            await call(
-                conn,
-                "receive_segment",
-                job_id=job.job_id,
-                records=segment.records,
-                bytes=self.totals.bytes - self._stored_bytes,
-                lines=Jsonb(segment.lines),
+            await self._intake.segment(
+                conn, segment.records, self.totals.bytes - self._stored_bytes, segment.lines
             )
             if self._beat:
                 await self._beat(conn)
@@ -310,7 +306,6 @@ class Upload:
             return
         self._last_beat = time.monotonic()
         async with self._pool.connection() as conn:
-            if self._job:
-                await call(conn, "receive_heartbeat", job_id=self._job.job_id)
+            await self._intake.beat(conn)
             if self._beat:
                 await self._beat(conn)

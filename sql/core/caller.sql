@@ -110,7 +110,8 @@ returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
-select (k.resources is null or p_resource = any(k.resources)) is not false
+-- an export of several names them all
+select (k.resources is null or string_to_array(p_resource, ',') <@ k.resources) is not false
 from (select 1 as one) as o
 left join sluice.api_key as k on k.key_id = nullif(current_setting('sluice.key', true), '')::uuid;
 end;

@@ -101,7 +101,7 @@ as $$
 declare
     v_rows text;
 begin
-    perform sluice.check_resource(p_resource);
+    perform sluice.check_resource(p_spec ->> 'resource');
     perform sluice.check_export_options(p_options);
     v_rows := sluice.export_rows(
         p_spec, p_format, p_fields, p_filters, p_ordering, p_limit, p_include,

@@ -73,6 +73,7 @@ declare
     v_options constant jsonb := sluice.check_options(coalesce(options, '{}'));
     v_job sluice.job;
 begin
+    perform sluice.check_resource(resource);
     if format not in ('csv', 'ndjson', 'json') then
         raise exception 'format % is not known', quote_literal(left(format, 200)) using
             errcode = 'IO400', hint = 'formats are csv, ndjson, json';

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from . import __version__
 from . import tasks as queue
-from .api import access, docs, events, exports, health, imports, jobs, openapi, resources
+from .api import access, docs, events, exports, health, imports, jobs, keys, openapi, resources
 from .api.envelope import Envelope
 from .api.reply import problem_reply
 from .api.service import AnyRequest, Service
@@ -39,6 +39,10 @@ _API = (
     events.import_events,
     events.export_events,
     exports.stream_export,
+    keys.list_keys,
+    keys.create_key,
+    keys.rotate_key,
+    keys.revoke_key,
     resources.list_resources,
     resources.get_resource,
     resources.get_template,

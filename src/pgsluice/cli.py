@@ -19,8 +19,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from . import __version__, embedded, logs
+from . import __version__, cli_key, embedded, logs
 from .binaries import EmbeddedError, find
+from .database import ask
+from .errors import ProblemError
 from .migrate import MigrationError, migrate, pending_at, scratch_database
 from .server import ListenError, check_host, claim, run
 from .settings import Settings, SettingsError, load
@@ -49,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(exc, 2)
     except SchemaMissingError as exc:
         return _fail(exc, 3)
-    except (EmbeddedError, MigrationError, ListenError) as exc:
+    except (EmbeddedError, MigrationError, ListenError, ProblemError) as exc:
         return _fail(exc, 1)
     except KeyboardInterrupt:
         return 130
@@ -62,9 +64,9 @@ def _fail(exc: Exception, code: int) -> int:
 
 def serve(settings: Settings, given: argparse.Namespace) -> int:
     """API and, unless --no-worker, worker; until SIGTERM or SIGINT."""
-    check_host(settings)
     with claim(settings) as claimed, _database(settings) as dsn:
         _install(settings, dsn, wanted=given.migrate)
+        check_host(settings, lambda: bool(ask(dsn, "admit")["keys_exist"]))
         return run(msgspec.structs.replace(settings, database_url=dsn), claimed)
 
 
@@ -113,6 +115,13 @@ def install(settings: Settings, _given: argparse.Namespace) -> int:
     if not applied:
         print("up to date")
     return 0
+
+
+def key(settings: Settings, given: argparse.Namespace) -> int:
+    """Make, list, rotate and revoke API keys."""
+    with _database(settings, attach=True) as dsn:
+        _refuse_old(dsn)
+        return cli_key.run(dsn, given)
 
 
 def bench(settings: Settings, given: argparse.Namespace) -> int:
@@ -238,6 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--runs", type=int, default=1, help="how often everything is run (1)")
     command.add_argument("--json", action="store_true", help="print the figures as JSON")
     command.set_defaults(command=bench)
+    cli_key.add(commands, shared).set_defaults(command=key)
     told = "open psql on the database; what we do not know goes to psql"
     command = commands.add_parser("psql", parents=[shared], help=told)
     command.set_defaults(command=psql)

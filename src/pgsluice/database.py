@@ -1,5 +1,6 @@
 """The one way to Postgres: a pool, and `call(conn, "function", arg=value)`."""
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator
@@ -26,6 +27,7 @@ __all__ = [
     "Pool",
     "StatementCancelled",
     "acting",
+    "ask",
     "call",
     "listen",
     "network",
@@ -129,6 +131,19 @@ def network(dsn: str, stall: int = STALL_SECONDS) -> dict[str, int]:
     wanted |= {"tcp_user_timeout": stall * 1000, "connect_timeout": _CONNECT_SECONDS}
     given = conninfo_to_dict(dsn)
     return {name: value for name, value in wanted.items() if name not in given}
+
+
+def ask(dsn: str, name: str, /, **args: Any) -> Any:
+    """One call on a connection of its own, for commands; ProblemError when it is refused."""
+
+    async def once() -> Any:
+        async with await AsyncConnection.connect(dsn, autocommit=True, connect_timeout=10) as conn:
+            return await call(conn, name, **args)
+
+    try:
+        return asyncio.run(once())
+    except Error as exc:
+        raise problem_of(exc) from exc
 
 
 async def _configure(conn: Connection, dsn: str, stall: int) -> None:

@@ -51,16 +51,18 @@ def _cancel_all() -> None:
         task.cancel()
 
 
-def check_host(settings: Settings) -> None:
+def check_host(settings: Settings, keys_exist: Callable[[], bool]) -> None:
     """Refuse an address that others reach while nobody has to show a key."""
     if _is_loopback(settings.host):
         return
-    if not settings.anonymous:
+    if settings.anonymous:
+        log.warning("anyone who reaches %s may %s", settings.host, settings.anonymous)
+    elif not settings.api_keys and not keys_exist():
         raise SettingsError(
             f"refused to listen on {settings.host}: whoever reaches it could import and export. "
-            "Keep --host 127.0.0.1, or allow it with SLUICE_ANONYMOUS=import,export"
+            "Keep --host 127.0.0.1, make a key first (pgsluice key create NAME), "
+            "or allow it with SLUICE_ANONYMOUS=import,export"
         )
-    log.warning("anyone who reaches %s may %s", settings.host, settings.anonymous)
 
 
 def claim(settings: Settings) -> socket.socket:

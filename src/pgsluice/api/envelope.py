@@ -76,9 +76,12 @@ class _Exchange:
             self.status = message["status"]
             headers = list(message.get("headers", []))
             headers.append((b"x-request-id", self.request_id))
-            for name in ("limit", "remaining", "reset"):
-                if (rate := self._scope["state"].get("rate")) and name in rate:
-                    headers.append((f"ratelimit-{name}".encode(), str(rate[name]).encode()))
+            rate = self._scope["state"].get("rate", {})
+            headers.extend(
+                (f"ratelimit-{name}".encode(), str(rate[name]).encode())
+                for name in ("limit", "remaining", "reset")
+                if name in rate
+            )
             if self._unread:
                 headers.append((b"connection", b"close"))
             message["headers"] = headers

@@ -9,6 +9,9 @@ from litestar.handlers import HTTPRouteHandler
 from ..models import JOB_EXAMPLE, PROBLEM_EXAMPLE, SCHEMAS, STATUSES, Schema
 
 _CODES = {
+    401: "an API key is needed, or this one is not good",
+    403: "this API key may not do that",
+    429: "too many requests with this API key; Retry-After says when to go on",
     304: "the client has it already",
     400: "the request is wrong; `detail` says what to do",
     404: "there is no such thing",
@@ -56,24 +59,21 @@ def operation(
     *parameters: Schema,
     refusals: tuple[int, ...] = (400, 404, 503),
     headers: tuple[str, ...] = (),
+    status: int = 200,
     **more: Any,
 ) -> Schema:
-    """The handler's `opt` that describes it: a 200 with `body`, and its refusals."""
+    """The handler's `opt` that describes it: a reply with `body`, and its refusals."""
     made = {name: {"schema": {"type": "string"}} for name in headers}
     responses: Schema = {
-        "200": {
-            "description": "as asked",
-            "headers": made | _ID_HEADER,
-            "content": body or {"application/json": {"schema": {"type": "object"}}},
-        }
-    }
-    for status in refusals:
-        problem = content("Problem", PROBLEM_EXAMPLE if status == 400 else None)
-        responses[str(status)] = {"description": _CODES[status], "headers": _ID_HEADER} | (
-            {"content": {"application/problem+json": problem["application/json"]}}
-            if status >= 400
+        str(status): {"description": "as asked", "headers": made | _ID_HEADER}
+        | (
+            {"content": body or {"application/json": {"schema": {"type": "object"}}}}
+            if status != 204
             else {}
         )
+    }
+    for code in refusals:
+        responses[str(code)] = _refusal(code)
     responses.update(more.pop("responses", {}))
     return {
         "doc": {
@@ -86,6 +86,14 @@ def operation(
     }
 
 
+def _refusal(code: int) -> Schema:
+    problem = content("Problem", PROBLEM_EXAMPLE if code == 400 else None)
+    reply: Schema = {"description": _CODES[code], "headers": _ID_HEADER}
+    if code >= 400:
+        reply["content"] = {"application/problem+json": problem["application/json"]}
+    return reply
+
+
 def build(app: Litestar, version: str) -> Schema:
     """The whole document, from the routes that the application really has."""
     paths: dict[str, Schema] = {}
@@ -94,10 +102,13 @@ def build(app: Litestar, version: str) -> Schema:
             if isinstance(handler, HTTPRouteHandler) and "doc" in handler.opt:
                 path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
                 for method in handler.http_methods - {"OPTIONS"}:
+                    described = {"security": [], **handler.opt["doc"]}
+                    if handler.resolve_guards():
+                        described = _guarded(handler.opt["doc"])
                     number = re.sub(r"\W+", "_", f"{method.lower()}{path}").strip("_")
                     paths.setdefault(path, {})[method.lower()] = {
                         "operationId": number,
-                        **handler.opt["doc"],
+                        **described,
                     }
     return {
         "openapi": "3.1.0",
@@ -108,8 +119,22 @@ def build(app: Litestar, version: str) -> Schema:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": SCHEMAS},
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+        # once a key has been made; before, whoever is on this machine needs none
+        "security": [{"key": []}, {"bearer": []}, {}],
     }
+
+
+def _guarded(doc: Schema) -> Schema:
+    """What every request to the API may meet, beside what its own handler says."""
+    guards = {str(code): _refusal(code) for code in (401, 403, 429)}
+    return {**doc, "responses": dict(sorted({**guards, **doc["responses"]}.items()))}
 
 
 FLAG: Schema = {"type": "boolean", "default": False}

@@ -1,0 +1,90 @@
+"""`pgsluice key`: API keys, made where the database is, so that there can be a first one."""
+
+import argparse
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .database import ask
+
+
+def add(commands: Any, shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the command; the parser, for its `command` to be set."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "key", help="make, list, rotate and revoke API keys"
+    )
+    actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
+    action = actions.add_parser("create", parents=[shared], help="make a key and print it, once")
+    action.add_argument("name", help="by which it is listed, rotated and revoked")
+    action.add_argument(
+        "--scopes", default="import,export", help="of import, export, admin (import,export)"
+    )
+    action.add_argument("--resources", help="those it may touch, with commas (all)")
+    action.add_argument("--role", help="database role under which its rows are written and read")
+    action.add_argument("--profile", choices=["realworld", "nest"], help="shape of its replies")
+    action.add_argument("--rate-limit", type=int, help="requests a minute (SLUICE_RATE_LIMIT)")
+    action.add_argument("--days", type=float, help="after so many days it expires (never)")
+    action = actions.add_parser("list", parents=[shared], help="list the keys")
+    action.add_argument("--json", action="store_true", help="as JSON")
+    action = actions.add_parser(
+        "rotate", parents=[shared], help="give a key a new secret, print it"
+    )
+    action.add_argument("name")
+    action.add_argument(
+        "--overlap", default="24 hours", help="how long the old one goes on to work (24 hours)"
+    )
+    action = actions.add_parser("revoke", parents=[shared], help="end a key at once")
+    action.add_argument("name")
+    return parser
+
+
+def run(dsn: str, given: argparse.Namespace) -> int:
+    """Carry the command out; ProblemError says what is wrong."""
+    match given.action:
+        case "create":
+            print(ask(dsn, "create_api_key", **_asked(given)))
+        case "rotate":
+            print(ask(dsn, "rotate_api_key", name=given.name, overlap=given.overlap))
+        case "revoke":
+            ask(dsn, "revoke_api_key", name=given.name)
+            print(f"revoked {given.name}")
+        case _:
+            keys = ask(dsn, "api_keys_json")
+            print(json.dumps(keys, indent=2) if given.json else _table(keys))
+    return 0
+
+
+def _asked(given: argparse.Namespace) -> dict[str, Any]:
+    expires = datetime.now(UTC) + timedelta(days=given.days) if given.days is not None else None
+    return {
+        "name": given.name,
+        "scopes": given.scopes.split(","),
+        "resources": given.resources.split(",") if given.resources else None,
+        "role": given.role,
+        "profile": given.profile,
+        "rate_limit": given.rate_limit,
+        "expires_at": expires,
+    }
+
+
+def _table(keys: list[dict[str, Any]]) -> str:
+    rows = [
+        ("NAME", "KEY", "STATE", "SCOPES", "RESOURCES", "ROLE", "LAST USED"),
+        *(
+            (
+                key["name"],
+                f"{key['hint']}…",
+                key["state"],
+                ",".join(key["scopes"]),
+                ",".join(key["resources"] or ["all"]),
+                key["role"] or "-",
+                (key["last_used_at"] or "never")[:19],
+            )
+            for key in keys
+        ),
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

@@ -153,24 +153,34 @@ comment on function sluice.export_finish(uuid, integer, jsonb, jsonb) is
  "bytes", "sha256", "content_type", "parts": [{"resource", "rows"}]}]. False when it is no longer ours: then
  remove them.';
 
-create or replace function sluice.export_fail(job_id uuid, attempt integer, error text)
-returns boolean
+create or replace function sluice.export_fail(
+    job_id uuid, attempt integer, error text, sqlstate text default null,
+    lasting boolean default false
+)
+returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_ours boolean;
+    v_lasting constant boolean := lasting or coalesce(
+        left(sqlstate, 2) not in ('08', '40', '53', '55', '57', '58') and sqlstate not like 'IO5%', false
+    );
 begin
     perform from sluice.job as j
     where j.job_id = export_fail.job_id and j.attempts = attempt and j.worker is not null
         and j.state = 'processing'
     for update;
-    v_ours := found;
-    if v_ours then
+    if not found then
+        return null;
+    elsif v_lasting then
         perform sluice.fail_job(job_id, 'The export failed', error);
+        return 'failed';
     end if;
-    return v_ours;
+    perform sluice.release_job(job_id, attempt, 5 * 3 ^ (attempt - 1), error);
+    return 'waits';
 end;
 $$;
-comment on function sluice.export_fail(uuid, integer, text) is
-'Ends an export that cannot succeed until something is mended; false when it is no longer ours.';
+comment on function sluice.export_fail(uuid, integer, text, text, boolean) is
+'Says that an attempt failed. lasting, or an error of the request itself: the job has failed until
+ something is mended and it is retried. Else (the database or the store was away) it waits 5, 15, 45,
+ 135 seconds, and has failed after five attempts. Returns failed, waits, or null: it was not ours.';

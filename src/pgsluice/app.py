@@ -20,6 +20,9 @@ from .api.service import AnyRequest, Service
 from .database import STALL_SECONDS, Error, Pool, call, new_pool, problem_of
 from .errors import ProblemError
 from .settings import Settings
+from .store import Store
+from .work.exports import Exports
+from .work.files import Files
 from .work.housekeeping import Housekeeping
 from .work.loops import Hand, run_hand
 from .work.news import News
@@ -133,6 +136,7 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     """
     url = settings.listen_url or settings.database_url or ""
     stopping = asyncio.Event()
+    store = Store(settings.store)
     # calls alone: imports; the rest: one each for sweeping, the clock and deliveries
     log.info(
         "worker %s starts",
@@ -152,6 +156,8 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
         hands: list[tuple[Hand, int]] = [
             (Steps(calls, news), settings.import_sessions),
             (Housekeeping(calls), 1),
+            (Exports(transfers, store), settings.exports),
+            (Files(calls, store), 1),
         ]
         tasks = [
             asyncio.create_task(run_hand(hand, slots, news, stopping)) for hand, slots in hands

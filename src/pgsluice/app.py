@@ -21,6 +21,8 @@ from .database import STALL_SECONDS, Error, Pool, call, new_pool, problem_of
 from .errors import ProblemError
 from .settings import Settings
 from .store import Store
+from .work.clock import Clock
+from .work.deliveries import Deliveries
 from .work.exports import Exports
 from .work.files import Files
 from .work.housekeeping import Housekeeping
@@ -48,6 +50,8 @@ _API = (
 )
 # Connections that carry files: a disk or a store may stand still for so long.
 _SLOW_SECONDS = 60
+# Webhooks on their way at once: a receiver that is slow must not hold up all others.
+_DELIVERIES = 4
 # Seconds that running work may go on after a SIGTERM.
 _PATIENCE = 10.0
 # What SQL reads: SLUICE_STAGE is sluice.stage there.
@@ -59,6 +63,7 @@ _TOLD = (
     "export_ttl",
     "max_jobs",
     "sessions_per_import",
+    "webhook_backoff",
 )
 _ROOT = (
     health.health,
@@ -156,6 +161,8 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
         hands: list[tuple[Hand, int]] = [
             (Steps(calls, news), settings.import_sessions),
             (Housekeeping(calls), 1),
+            (Clock(calls), 1),
+            (Deliveries(calls, settings), _DELIVERIES),
             (Exports(transfers, store), settings.exports),
             (Files(calls, store), 1),
         ]

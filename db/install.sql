@@ -104,6 +104,9 @@ begin;
 \ir ../sql/core/deliveries.sql
 \ir ../sql/core/health.sql
 \ir ../sql/core/idempotency.sql
+\ir ../sql/core/cancel.sql
+\ir ../sql/core/retry.sql
+\ir ../sql/core/retention.sql
 \ir ../sql/core/export_files.sql
 \ir ../sql/core/export_work.sql
 \ir ../sql/core/export_job.sql

@@ -13,7 +13,19 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from . import __version__
 from . import tasks as queue
-from .api import access, docs, events, exports, health, imports, jobs, openapi, resources
+from .api import (
+    access,
+    deliveries,
+    docs,
+    events,
+    exports,
+    health,
+    imports,
+    jobs,
+    openapi,
+    resources,
+    schedules,
+)
 from .api.envelope import Envelope
 from .api.reply import problem_reply
 from .api.service import AnyRequest, Service
@@ -24,6 +36,7 @@ from .store import Store
 from .work.clock import Clock
 from .work.deliveries import Deliveries
 from .work.exports import Exports
+from .work.fetches import Fetches
 from .work.files import Files
 from .work.housekeeping import Housekeeping
 from .work.loops import Hand, run_hand
@@ -47,6 +60,16 @@ _API = (
     resources.list_resources,
     resources.get_resource,
     resources.get_template,
+    schedules.list_schedules,
+    schedules.get_schedule,
+    schedules.post_schedule,
+    schedules.put_schedule,
+    schedules.pause_schedule,
+    schedules.resume_schedule,
+    schedules.run_schedule,
+    schedules.delete_schedule,
+    deliveries.get_deliveries,
+    deliveries.redeliver,
 )
 # Connections that carry files: a disk or a store may stand still for so long.
 _SLOW_SECONDS = 60
@@ -160,6 +183,7 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     async with calls, transfers:
         hands: list[tuple[Hand, int]] = [
             (Steps(calls, news), settings.import_sessions),
+            (Fetches(transfers, settings, stopping), settings.fetches),
             (Housekeeping(calls), 1),
             (Clock(calls), 1),
             (Deliveries(calls, settings), _DELIVERIES),

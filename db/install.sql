@@ -64,6 +64,11 @@ begin;
 \ir ../sql/core/hold_job.sql
 \ir ../sql/core/lease.sql
 \ir ../sql/core/cron.sql
+\ir ../sql/core/schedule_request.sql
+\ir ../sql/core/schedule.sql
+\ir ../sql/core/schedule_put.sql
+\ir ../sql/core/fire.sql
+\ir ../sql/core/delivery.sql
 \ir ../sql/core/receive.sql
 \ir ../sql/core/fault_class.sql
 \ir ../sql/core/step_start.sql
@@ -98,9 +103,15 @@ begin;
 \ir ../sql/core/rejects.sql
 \ir ../sql/core/results.sql
 \ir ../sql/core/jobs.sql
+\ir ../sql/core/schedule_json.sql
+\ir ../sql/core/webhook.sql
+\ir ../sql/core/deliveries.sql
 \ir ../sql/core/health.sql
 \ir ../sql/core/idempotency.sql
 \ir ../sql/core/key.sql
+\ir ../sql/core/cancel.sql
+\ir ../sql/core/retry.sql
+\ir ../sql/core/retention.sql
 \ir ../sql/core/export_files.sql
 \ir ../sql/core/export_work.sql
 \ir ../sql/core/export_job.sql

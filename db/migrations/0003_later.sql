@@ -39,6 +39,8 @@ comment on column sluice.job.snapshot is
 'export: the time and the WAL position just before its snapshot was taken';
 create index job_leases on sluice.job (accepted)
 where state in ('pending', 'processing') and (kind = 'export' or phase = 'fetch');
+create index job_of_schedule on sluice.job (schedule)
+where schedule is not null and completed_at is null;
 create index job_expires on sluice.job (expires_at) where expires_at is not null;
 create index job_stages on sluice.job (completed_at) where keeps_stage;
 create index idempotency_receives on sluice.idempotency (beat_at) where state = 'receiving';
@@ -72,7 +74,8 @@ comment on table sluice.export_file is 'A finished file of an export, in the fil
 comment on column sluice.export_file.resource is 'null: an archive of several';
 comment on column sluice.export_file.name is 'under which it is downloaded';
 comment on column sluice.export_file.path is 'in the store';
-comment on column sluice.export_file.removed is 'it has expired, and is out of the store or soon will be';
+comment on column sluice.export_file.removed is
+'it has expired, and is out of the store or soon will be';
 create index export_file_expires on sluice.export_file (expires_at) where not removed;
 
 create table sluice.stale_file (

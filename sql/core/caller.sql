@@ -87,23 +87,21 @@ end;
 comment on function sluice.present_key() is
 'The key of the present request (setting sluice.key); null for the service itself and from psql.';
 
-create or replace function sluice.as_key_role(p_reply jsonb)
+create or replace function sluice.as_role(p_reply jsonb, p_role text)
 returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_role constant text := (sluice.present_key()).role;
 begin
-    if v_role is not null then
-        perform set_config('role', v_role, true);
+    if p_role is not null then
+        perform set_config('role', p_role, true);
     end if;
     return p_reply;
 end;
 $$;
-comment on function sluice.as_key_role(jsonb) is
-'Goes on under the role of the present key, if it has one, to the end of the transaction: for the
- COPY that the reply describes.';
+comment on function sluice.as_role(jsonb, text) is
+'Goes on under a role, if there is one, to the end of the transaction: for the COPY that the reply
+ describes.';
 
 create or replace function sluice.may_use(p_resource text)
 returns boolean
@@ -117,6 +115,64 @@ left join sluice.api_key as k on k.key_id = nullif(current_setting('sluice.key',
 end;
 comment on function sluice.may_use(text) is
 'Whether the key of the present request may touch a resource.';
+
+create or replace function sluice.may_request(p_request jsonb)
+returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select coalesce(bool_and(sluice.may_use(n.name)), true)
+from jsonb_each(p_request) as r
+cross join lateral (
+    select r.value #>> '{}' where jsonb_typeof(r.value) = 'string'
+    union all
+    select e #>> '{}'
+    from jsonb_array_elements(
+        case jsonb_typeof(r.value) when 'array' then r.value else '[]' end
+    ) as e
+) as n (name)
+where replace(lower(r.key), '_', '') in ('resource', 'resources', 'resourcetype');
+end;
+comment on function sluice.may_request(jsonb) is
+'Whether the key of the present request may touch all resources that a request names.';
+
+create or replace function sluice.check_scope(p_scope text)
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_key constant sluice.api_key := sluice.present_key();
+begin
+    if not v_key.scopes && array[p_scope, 'admin'] then
+        raise exception 'this API key may not %', p_scope using
+            errcode = 'IO403', hint = format('it may %s', array_to_string(v_key.scopes, ', '));
+    end if;
+end;
+$$;
+comment on function sluice.check_scope(text) is
+'IO403 when the key of the present request lacks a scope.';
+
+create or replace function sluice.go_on_for(p_key_id uuid)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_key sluice.api_key;
+begin
+    select k.* into v_key from sluice.api_key as k where k.key_id = p_key_id;
+    if v_key.revoked_at is not null or v_key.expires_at <= clock_timestamp() then
+        raise exception 'API key %, for which this was to run, is revoked or expired',
+            quote_literal(v_key.name) using
+            errcode = 'IO403', hint = 'make it again with a key that is good';
+    end if;
+    perform set_config('sluice.key', coalesce(p_key_id::text, ''), true);
+end;
+$$;
+comment on function sluice.go_on_for(uuid) is
+'What follows in this transaction is done for a key, as if a request had come with it. IO403 when the
+ key is good no more.';
 
 create or replace function sluice.check_resource(p_resource text)
 returns void

@@ -35,6 +35,13 @@ select case
                 case p_request ->> 'compression' when 'gzip' then '.gz' when 'zstd' then '.zst' end
             ),
             'encoding', coalesce(p_request ->> 'compression', 'none'),
+            'content_type', case p_request ->> 'compression'
+                when 'gzip' then 'application/gzip'
+                when 'zstd' then 'application/zstd'
+                else sluice.copy_reply(
+                    '', p_request ->> 'format', sluice.csv_options(p_request)
+                ) ->> 'content_type'
+            end,
             'parts', jsonb_build_array(jsonb_build_object('resource', r.name))
         ) order by r.place)
         from jsonb_array_elements_text(p_request -> 'resources') with ordinality as r (name, place)
@@ -47,6 +54,7 @@ select case
             'encoding', case p_request ->> 'compression'
                 when 'none' then 'zip stored' else 'zip'
             end,
+            'content_type', 'application/zip',
             'parts', jsonb_agg(jsonb_build_object(
                 'resource', r.name, 'name', format('%s.%s', r.name, p_request ->> 'format')
             ) order by r.place)
@@ -142,16 +150,10 @@ set search_path = pg_catalog, pg_temp
 begin atomic
 select array(
     select p.path
-    from (
-        -- what is still being written, or never came to its end, is called NAME#1
-        select u.path, regexp_replace(u.path, '#\d+$', '') as whole from unnest(paths) as u (path)
-    ) as p
+    from unnest(paths) as p (path)
     where
         starts_with(p.path, sluice.store_prefix())
-        and (
-            p.path <> p.whole
-            or not exists (select from sluice.export_file as f where f.path = p.path and not f.removed)
-        )
+        and not exists (select from sluice.export_file as f where f.path = p.path)
         and not exists (
             select from sluice.job as j
             where

@@ -156,7 +156,7 @@ begin
 end;
 $$;
 comment on function sluice.request_parts(jsonb, text[]) is
-'The request of an export of several resources, its fields, filters, order and include by resource.';
+'The request of an export of several resources: fields, filters, order and include by resource.';
 
 create or replace function sluice.export_request(
     p_resources text[], p_format text, p_request jsonb

@@ -61,22 +61,23 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_request constant jsonb := (
-        select j.options from sluice.job as j where j.job_id = export_copy_part.job_id
-    );
+    v_job sluice.job;
+    v_reply jsonb;
 begin
+    select j.* into v_job from sluice.job as j where j.job_id = export_copy_part.job_id;
     perform sluice.pin_output(
         (select r.search_path from sluice.resource as r where r.name = export_copy_part.resource)
     );
-    return sluice.export_part(v_request, resource) || jsonb_build_object(
+    v_reply := sluice.export_part(v_job.options, resource) || jsonb_build_object(
         -- an empty array is a line, but no row
-        'empty', case v_request ->> 'format' when 'json' then e'[]\n' else '' end
+        'empty', case v_job.options ->> 'format' when 'json' then e'[]\n' else '' end
     );
+    return sluice.as_role(v_reply, sluice.key_role(v_job.key_id));
 end;
 $$;
 comment on function sluice.export_copy_part(uuid, text) is
-'The COPY of one resource of an export, as of sluice.export_copy; pins the settings of output until
- the next part. empty: what comes when there are no rows. IO400 when the table has changed so that
+'The COPY of one resource of an export, as of sluice.export_copy; pins the settings of output, and
+ takes on the role of the job''s API key, until the next part: go back to the own role before it. empty: what comes when there are no rows. IO400 when the table has changed so that
  the request no longer fits.';
 
 create or replace function sluice.export_beat(
@@ -153,24 +154,34 @@ comment on function sluice.export_finish(uuid, integer, jsonb, jsonb) is
  "bytes", "sha256", "content_type", "parts": [{"resource", "rows"}]}]. False when it is no longer ours: then
  remove them.';
 
-create or replace function sluice.export_fail(job_id uuid, attempt integer, error text)
-returns boolean
+create or replace function sluice.export_fail(
+    job_id uuid, attempt integer, error text, sqlstate text default null,
+    lasting boolean default false
+)
+returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_ours boolean;
+    v_lasting constant boolean := lasting or coalesce(
+        left(sqlstate, 2) not in ('08', '40', '53', '55', '57', '58') and sqlstate not like 'IO5%', false
+    );
 begin
     perform from sluice.job as j
     where j.job_id = export_fail.job_id and j.attempts = attempt and j.worker is not null
         and j.state = 'processing'
     for update;
-    v_ours := found;
-    if v_ours then
+    if not found then
+        return null;
+    elsif v_lasting then
         perform sluice.fail_job(job_id, 'The export failed', error);
+        return 'failed';
     end if;
-    return v_ours;
+    perform sluice.release_job(job_id, attempt, 5 * 3 ^ (attempt - 1), error);
+    return 'waits';
 end;
 $$;
-comment on function sluice.export_fail(uuid, integer, text) is
-'Ends an export that cannot succeed until something is mended; false when it is no longer ours.';
+comment on function sluice.export_fail(uuid, integer, text, text, boolean) is
+'Says that an attempt failed. lasting, or an error of the request itself: the job has failed until
+ something is mended and it is retried. Else (the database or the store was away) it waits 5, 15, 45,
+ 135 seconds, and has failed after five attempts. Returns failed, waits, or null: it was not ours.';

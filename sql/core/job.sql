@@ -85,7 +85,8 @@ language sql stable
 begin atomic
 select case p_job.kind
     when 'import' then jsonb_build_object(
-        'self', u.url, 'errors', u.url || '/errors', 'rejects', u.url || '/rejects'
+        'self', u.url, 'errors', u.url || '/errors', 'rejects', u.url || '/rejects',
+        'events', u.url || '/events'
     )
     else jsonb_build_object(
         'self', u.url, 'download', u.url || '/download', 'events', u.url || '/events'
@@ -128,6 +129,7 @@ select jsonb_build_object(
     'progress', jsonb_build_object(
         'rows', case
             when p_job.completed_at is not null then p_job.received - p_job.unprocessed
+            when p_job.phase = 'fetch' then p_job.received
             else p_job.done
         end,
         'percent', sluice.job_percent(p_job)

@@ -130,8 +130,33 @@ select
     j.started_at,
     j.completed_at,
     coalesce(j.completed_at, clock_timestamp()) - j.started_at as duration,
-    j.error ->> 'detail' as error
-from sluice.job as j;
+    j.error ->> 'detail' as error,
+    j.priority,
+    coalesce(j.worker, s.workers) as worker,
+    greatest(j.attempts, s.tries) as attempts,
+    greatest(j.heartbeat_at, s.claimed_at) as heartbeat,
+    coalesce(j.phase || ' ' || s.done || '/' || s.steps, j.phase) as step,
+    least(j.not_before, s.not_before) as next_try,
+    j.parent_job_id
+from sluice.job as j
+left join lateral (
+    select
+        string_agg(distinct t.worker, ', ') filter (
+            where t.state = 'todo' and t.claimed_at is not null
+        ) as workers,
+        max(t.tries) filter (where t.state = 'todo') as tries,
+        max(t.claimed_at) as claimed_at,
+        count(*) filter (where t.state = 'done') as done,
+        count(*) as steps,
+        min(t.not_before) filter (
+            where t.state = 'todo' and t.not_before > clock_timestamp()
+        ) as not_before
+    from sluice.step as t
+    where j.state = 'processing' and t.job_id = j.job_id and t.kind = j.phase
+    having count(*) > 0
+) as s on true;
 comment on view sluice.jobs is
-'All jobs, uploads under way (receiving) too, for whoever operates them:
+'All jobs, uploads under way (receiving) too, for whoever operates them; while they run with who is
+ at it (worker), how often the present step was begun (attempts), its last sign of life (heartbeat),
+ how many steps of its phase are done (step) and when one that failed is tried again (next_try):
  select * from sluice.jobs order by created_at desc limit 20;';

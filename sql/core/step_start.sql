@@ -113,7 +113,7 @@ begin
             and c.relname like '%\_' || replace(p_job_id::text, '-', '')
             and (p_stage or c.relname not like 's\_%')
     loop
-        execute format('drop table %s', v_table);
+        execute format('drop table if exists %s', v_table);
     end loop;
     return true;
 -- or it belongs to a login that is not the service's

@@ -13,13 +13,32 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from . import __version__
 from . import tasks as queue
-from .api import access, docs, events, exports, health, imports, jobs, keys, openapi, resources
+from .api import (
+    access,
+    deliveries,
+    docs,
+    events,
+    exports,
+    health,
+    imports,
+    jobs,
+    keys,
+    openapi,
+    resources,
+    schedules,
+)
 from .api.envelope import Envelope
 from .api.reply import problem_reply
 from .api.service import AnyRequest, Service
 from .database import STALL_SECONDS, Error, Pool, call, new_pool, problem_of
 from .errors import ProblemError
 from .settings import Settings
+from .store import Store
+from .work.clock import Clock
+from .work.deliveries import Deliveries
+from .work.exports import Exports
+from .work.fetches import Fetches
+from .work.files import Files
 from .work.housekeeping import Housekeeping
 from .work.loops import Hand, run_hand
 from .work.news import News
@@ -46,9 +65,21 @@ _API = (
     resources.list_resources,
     resources.get_resource,
     resources.get_template,
+    schedules.list_schedules,
+    schedules.get_schedule,
+    schedules.post_schedule,
+    schedules.put_schedule,
+    schedules.pause_schedule,
+    schedules.resume_schedule,
+    schedules.run_schedule,
+    schedules.delete_schedule,
+    deliveries.get_deliveries,
+    deliveries.redeliver,
 )
 # Connections that carry files: a disk or a store may stand still for so long.
 _SLOW_SECONDS = 60
+# Webhooks on their way at once: a receiver that is slow must not hold up all others.
+_DELIVERIES = 4
 # Seconds that running work may go on after a SIGTERM.
 _PATIENCE = 10.0
 # What SQL reads: SLUICE_STAGE is sluice.stage there.
@@ -60,6 +91,7 @@ _TOLD = (
     "export_ttl",
     "max_jobs",
     "sessions_per_import",
+    "webhook_backoff",
 )
 _ROOT = (
     health.health,
@@ -137,6 +169,7 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     """
     url = settings.listen_url or settings.database_url or ""
     stopping = asyncio.Event()
+    store = Store(settings.store)
     # calls alone: imports; the rest: one each for sweeping, the clock and deliveries
     log.info(
         "worker %s starts",
@@ -155,7 +188,12 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     async with calls, transfers:
         hands: list[tuple[Hand, int]] = [
             (Steps(calls, news), settings.import_sessions),
+            (Fetches(transfers, settings, stopping), settings.fetches),
             (Housekeeping(calls), 1),
+            (Clock(calls), 1),
+            (Deliveries(calls, settings), _DELIVERIES),
+            (Exports(transfers, store), settings.exports),
+            (Files(calls, store), 1),
         ]
         tasks = [
             asyncio.create_task(run_hand(hand, slots, news, stopping)) for hand, slots in hands

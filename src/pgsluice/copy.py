@@ -3,13 +3,13 @@
 import asyncio
 import select
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
 import msgspec
-from psycopg import AsyncCopy, InterfaceError
+from psycopg import AsyncCopy, InterfaceError, IsolationLevel
 from psycopg.errors import error_from_result
 from psycopg.generators import fetch_many
 from psycopg.pq import ExecStatus
@@ -93,21 +93,30 @@ async def copy_in(conn: Connection, query: str, chunks: AsyncIterator[bytes]) ->
     return copy.rowcount
 
 
+class Tally(msgspec.Struct):
+    """How many rows a COPY has sent so far; exact once it has ended."""
+
+    rows: int = 0
+
+
 class _Drain:
     """Reads COPY data without an await per row, which would cost more than the server."""
 
-    def __init__(self, pgconn: PGconn, first: bytes) -> None:
+    def __init__(self, pgconn: PGconn, first: bytes, tally: Tally) -> None:
         self._pgconn = pgconn
         self._buffer = bytearray(first)
+        self._tally = tally
         self.done = False
 
     def block(self, target: int) -> Generator[Wait, Ready | int, bytes]:
         """The next block, by psycopg's own protocol for `conn.wait`."""
         buffer, get = self._buffer, self._pgconn.get_copy_data
+        rows = 0
         while len(buffer) < target:
             size, data = get(1)
             if size > 0:
                 buffer += data
+                rows += 1
             elif size == 0:
                 while not (yield Wait.R):
                     continue
@@ -117,21 +126,41 @@ class _Drain:
                 result = (yield from fetch_many(self._pgconn))[-1]
                 if result.status != ExecStatus.COMMAND_OK:
                     raise error_from_result(result)
+                self._tally.rows, rows = result.command_tuples or 0, 0
                 break
+        self._tally.rows += rows
         taken = bytes(buffer)
         buffer.clear()
         return taken
 
 
 async def copy_out(
-    conn: Connection, query: str, target: int = BLOCK, first: bytes = b""
+    conn: Connection,
+    query: str,
+    target: int = BLOCK,
+    first: bytes = b"",
+    tally: Tally | None = None,
 ) -> AsyncGenerator[bytes, None]:
     """The output of a COPY … TO STDOUT in blocks; the first one starts with `first`."""
     async with conn.cursor() as cursor, cursor.copy(query.encode()):
-        drain = _Drain(conn.pgconn, first)
+        drain = _Drain(conn.pgconn, first, tally or Tally())
         while not drain.done:
             if data := await conn.wait(drain.block(target)):
                 yield data
+
+
+@asynccontextmanager
+async def one_snapshot(conn: Connection) -> AsyncIterator[None]:
+    """A transaction that only reads, and sees the database as it is at its first statement."""
+    await conn.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+    await conn.set_read_only(True)
+    try:
+        async with conn.transaction():
+            yield
+    finally:
+        if not conn.closed:
+            await conn.set_isolation_level(None)
+            await conn.set_read_only(None)
 
 
 class Outgoing(msgspec.Struct):

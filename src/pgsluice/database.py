@@ -32,6 +32,7 @@ __all__ = [
     "listen",
     "network",
     "new_pool",
+    "own_role",
     "problem_of",
 ]
 
@@ -131,6 +132,11 @@ def network(dsn: str, stall: int = STALL_SECONDS) -> dict[str, int]:
     wanted |= {"tcp_user_timeout": stall * 1000, "connect_timeout": _CONNECT_SECONDS}
     given = conninfo_to_dict(dsn)
     return {name: value for name, value in wanted.items() if name not in given}
+
+
+async def own_role(conn: Connection) -> None:
+    """Back from the database role of an API key to the session's own."""
+    await conn.execute("reset role")
 
 
 def ask(dsn: str, name: str, /, **args: Any) -> Any:

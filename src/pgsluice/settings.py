@@ -149,6 +149,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="whsec_… that signs webhooks; without it the database keeps one",
         ),
     ] = None
+    webhook_backoff: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="seconds until a webhook is tried again first; then 60, 360, 1440 … times",
+        ),
+    ] = 5.0
     log_format: Annotated[
         Literal["json", "text"], Meta(description="json or text: the form of a log line")
     ] = "json"

@@ -2,16 +2,15 @@
 
 import asyncio
 import re
-import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
-import zstandard
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 
+from ..compression import compressor
 from ..copy import Outgoing, stream_out
 from ..database import Connection, Pool
 
@@ -20,16 +19,13 @@ _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 Ask = Callable[[Connection], Awaitable[dict[str, Any]]]
 
 
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
 class Download(ASGIStreamingResponse):
     """A stream that is closed when the client has it or has left: that cancels its statement."""
 
-    def __init__(self, blocks: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
-        super().__init__(iterator=blocks, headers=headers, status_code=200)
+    def __init__(
+        self, blocks: AsyncGenerator[bytes, None], headers: dict[str, str], status: int = 200
+    ) -> None:
+        super().__init__(iterator=blocks, headers=headers, status_code=status)
         self.blocks = blocks
 
     async def send_body(self, send: Send, receive: Receive) -> None:
@@ -68,26 +64,18 @@ async def download(
 async def _compressed(
     first: bytes, blocks: AsyncGenerator[bytes, None], encoding: str | None
 ) -> AsyncGenerator[bytes, None]:
-    compressor = _compressor(encoding)
+    packed = compressor(encoding)
     async with aclosing(blocks):
         block = first
         while block:
             data = block
-            if compressor is not None:
-                data = await asyncio.to_thread(compressor.compress, block)
+            if packed is not None:
+                data = await asyncio.to_thread(packed.compress, block)
             if data:
                 yield data
             block = await anext(blocks, b"")
-    if compressor is not None:
-        yield compressor.flush()
-
-
-def _compressor(encoding: str | None) -> _Compressor | None:
-    if encoding == "gzip":
-        return zlib.compressobj(level=3, wbits=31)
-    if encoding == "zstd":
-        return zstandard.ZstdCompressor(level=3).compressobj()
-    return None
+    if packed is not None:
+        yield packed.flush()
 
 
 def choose_encoding(accept: str) -> str | None:

@@ -12,6 +12,7 @@ from litestar.connection import ASGIConnection
 from ..database import Error, Pool, call, problem_of
 from ..errors import busy
 from ..settings import Settings
+from ..store import Store
 from ..work.news import News
 from .watch import State, Watches
 
@@ -36,9 +37,11 @@ class Service:
     uploading: int = 0
     closing: bool = False
     watches: Watches = field(init=False)
+    store: Store = field(init=False)
 
     def __post_init__(self) -> None:
         self.watches = Watches(self.news, self._look)
+        self.store = Store(self.settings.store)
 
     def close(self) -> None:
         """Let go of those who wait for jobs: the service is about to stop."""

@@ -60,7 +60,7 @@ class Service:
         finally:
             self.uploading -= 1
 
-    async def ask(self, name: str, **args: Any) -> Any:
+    async def ask(self, name: str, /, **args: Any) -> Any:
         """One call of a function in a transaction of its own."""
         async with self.pool.connection() as conn:
             return await call(conn, name, **args)

@@ -171,8 +171,8 @@ begin
 end;
 $$;
 comment on function sluice.go_on_for(uuid) is
-'What follows in this transaction is done for a key, as if a request had come with it. IO403 when the
- key is good no more.';
+'What follows in this transaction is done for a key, as if a request had come with it. IO403 when
+ the key is good no more.';
 
 create or replace function sluice.check_resource(p_resource text)
 returns void

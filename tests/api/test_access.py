@@ -19,5 +19,6 @@ def test_a_service_open_for_exports_imports_nothing(start_service: Any) -> None:
         body, csv = b"email\na@example.org\n", {"Content-Type": "text/csv"}
         refused = http.post("/v1/imports?resource=users", content=body, headers=csv)
         assert refused.status_code == 403
-        assert http.get("/v1/jobs").status_code == 403
+        assert http.get("/v1/imports").status_code == 403
+        assert http.get("/v1/jobs").status_code == 200
         assert http.get("/v1/exports", params={"resource": "users"}).status_code == 200

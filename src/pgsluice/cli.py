@@ -19,8 +19,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from . import __version__, embedded, logs
+from . import __version__, cli_schedule, embedded, logs
 from .binaries import EmbeddedError, find
+from .client import ClientError
 from .migrate import MigrationError, migrate, pending_at, scratch_database
 from .server import ListenError, check_host, claim, run
 from .settings import Settings, SettingsError, load
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(exc, 2)
     except SchemaMissingError as exc:
         return _fail(exc, 3)
-    except (EmbeddedError, MigrationError, ListenError) as exc:
+    except (ClientError, EmbeddedError, MigrationError, ListenError) as exc:
         return _fail(exc, 1)
     except KeyboardInterrupt:
         return 130
@@ -241,4 +242,5 @@ def _parser() -> argparse.ArgumentParser:
     told = "open psql on the database; what we do not know goes to psql"
     command = commands.add_parser("psql", parents=[shared], help=told)
     command.set_defaults(command=psql)
+    cli_schedule.add_to(commands)
     return parser

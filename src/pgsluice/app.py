@@ -22,6 +22,7 @@ from .api import (
     health,
     imports,
     jobs,
+    life,
     openapi,
     resources,
     schedules,
@@ -54,6 +55,9 @@ _API = (
     jobs.get_error_summary,
     jobs.get_rejects,
     jobs.get_results,
+    life.cancel_import,
+    life.retry_import,
+    life.delete_import,
     events.import_events,
     events.export_events,
     exports.stream_export,
@@ -182,7 +186,7 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     transfers = _pool(settings, size, "pgsluice transfer", _SLOW_SECONDS)
     async with calls, transfers:
         hands: list[tuple[Hand, int]] = [
-            (Steps(calls, news), settings.import_sessions),
+            (Steps(calls), settings.import_sessions),
             (Fetches(transfers, settings, stopping), settings.fetches),
             (Housekeeping(calls), 1),
             (Clock(calls), 1),

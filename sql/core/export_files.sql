@@ -87,8 +87,8 @@ begin
         raise exception 'export % is %: it has no file', v_job.job_id, v_job.state using
             errcode = 'IO409', hint = 'retry it';
     elsif export_download.file is null and cardinality(v_names) > 1 then
-        raise exception 'which file?' using
-            errcode = 'IO400', hint = 'add ?file=NAME; it has ' || array_to_string(v_names, ', ');
+        raise exception 'export % has several files', v_job.job_id using
+            errcode = 'IO400', hint = 'add ?file=NAME, one of ' || array_to_string(v_names, ', ');
     end if;
     select f.* into v_file from sluice.export_file as f
     where f.job_id = v_job.job_id and f.name = coalesce(export_download.file, v_names[1]);

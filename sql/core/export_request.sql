@@ -179,7 +179,7 @@ begin
     if v_asked ? 'resources' and v_asked ? 'resource' then
         raise exception 'resource and resources are both given' using errcode = 'IO400', hint = 'give one';
     elsif coalesce(cardinality(v_resources), 0) = 0 then
-        raise exception 'which resource?' using
+        raise exception 'the export names no resource' using
             errcode = 'IO400', hint = 'add "resource"; the list of resources shows the names';
     end if;
     select r into v_twice from unnest(v_resources) as r group by r having count(*) > 1 limit 1;

@@ -146,6 +146,12 @@ begin
         ))
     where j.job_id = v_job.job_id;
     perform sluice.end_job(v_job.job_id);
+    -- a file that was asked to be kept longer than jobs are keeps its job
+    update sluice.job as j
+    set expires_at = greatest(j.expires_at, (
+        select max(f.expires_at) from sluice.export_file as f where f.job_id = v_job.job_id
+    ))
+    where j.job_id = v_job.job_id;
     return true;
 end;
 $$;

@@ -87,7 +87,12 @@ select case p_job.kind
     when 'import' then jsonb_build_object(
         'self', u.url, 'errors', u.url || '/errors', 'rejects', u.url || '/rejects',
         'events', u.url || '/events'
-    )
+    ) || case
+        when (p_job.options ->> 'results')::boolean
+            and coalesce(p_job.options ->> 'dry_run', 'false') = 'false'
+            then jsonb_build_object('results', u.url || '/results')
+        else '{}'
+    end
     else jsonb_build_object(
         'self', u.url, 'download', u.url || '/download', 'events', u.url || '/events'
     )

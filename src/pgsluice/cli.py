@@ -19,8 +19,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from . import __version__, cli_key, embedded, logs
+from . import __version__, cli_key, cli_schedule, embedded, logs
 from .binaries import EmbeddedError, find
+from .client import ClientError
 from .database import ask
 from .errors import ProblemError
 from .migrate import MigrationError, migrate, pending_at, scratch_database
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(exc, 2)
     except SchemaMissingError as exc:
         return _fail(exc, 3)
-    except (EmbeddedError, MigrationError, ListenError, ProblemError) as exc:
+    except (ClientError, EmbeddedError, MigrationError, ListenError, ProblemError) as exc:
         return _fail(exc, 1)
     except KeyboardInterrupt:
         return 130
@@ -251,4 +252,5 @@ def _parser() -> argparse.ArgumentParser:
     told = "open psql on the database; what we do not know goes to psql"
     command = commands.add_parser("psql", parents=[shared], help=told)
     command.set_defaults(command=psql)
+    cli_schedule.add_to(commands)
     return parser

@@ -164,7 +164,30 @@ SCHEMAS: dict[str, Schema] = {
         "type": "object",
         "properties": {
             "jobs": {"type": "array", "items": _ref("Job")},
+            "resources": {"type": "array", "items": _text(), "description": "of an export"},
+            "exported": {**_WHOLE, "description": "of an export: rows"},
+            "sha256": _text(nullable=True, description="of an export: of its one file"),
+            "snapshot": {
+                "type": ["object", "null"],
+                "description": "of an export: time and WAL position just before its snapshot",
+                "properties": {"time": _moment(), "lsn": _text()},
+            },
+            "download_url": _text(nullable=True, description="of an export: its one file"),
+            "files": {"type": "array", "items": _ref("ExportFile")},
             "next": _text(nullable=True, description="cursor of the next page"),
+        },
+    },
+    "ExportFile": {
+        "type": "object",
+        "properties": {
+            "name": _text(),
+            "resource": _text(nullable=True, description="null: an archive of several"),
+            "exported": {**_WHOLE, "description": "rows"},
+            "bytes": _WHOLE,
+            "sha256": _text(),
+            "content_type": _text(),
+            "expires_at": _moment(),
+            "download_url": _text(nullable=True, description="null: the exported file is gone"),
         },
     },
     "Errors": {

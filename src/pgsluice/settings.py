@@ -149,6 +149,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="whsec_… that signs webhooks; without it the database keeps one",
         ),
     ] = None
+    url: Annotated[
+        str, Meta(min_length=1, description="where commands such as schedule find the service")
+    ] = "http://127.0.0.1:8080"
     webhook_backoff: Annotated[
         float,
         Meta(

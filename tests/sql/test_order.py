@@ -225,3 +225,21 @@ def test_a_job_waits_for_a_younger_one_that_has_begun(conn: Connection) -> None:
     older = accept(conn, "users", USERS)
     conn.execute("update sluice.job set accepted = -1 where job_id = %s", [older])
     assert work(conn) == [begun, older]
+
+
+def test_a_foreign_key_added_while_jobs_wait_ties_them_in_the_order_of_acceptance(
+    conn: Connection, dsn: str
+) -> None:
+    table(conn, "id integer primary key", name="owner")
+    table(conn, "id integer primary key, owner integer", name="pet")
+    large = csv_text(["id"], *([i] for i in range(1200)))
+    owners = accept(conn, "owner", large)
+    pets = accept(conn, "pet", csv_text(["id", "owner"], *([i, i] for i in range(1200))))
+    more_owners = accept(conn, "owner", csv_text(["id"], [5000]))
+    conn.execute("alter table pet add foreign key (owner) references owner (id)")
+    with psycopg.connect(dsn, autocommit=True) as other:
+        # two sessions that take turns
+        while {step(conn)["status"], step(other)["status"]} != {"idle"}:
+            pass
+    assert rows(conn, ENDED) == [owners, pets, more_owners]
+    assert [result(conn, job).counts for job in (owners, pets)] == [(1200, 0, 0, 0)] * 2

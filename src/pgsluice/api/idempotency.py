@@ -33,15 +33,18 @@ def read_key(header: str | None) -> str | None:
 
 
 @asynccontextmanager
-async def claimed(service: Service, key: str | None) -> AsyncIterator[dict[str, Any] | None]:
+async def claimed(
+    service: Service, key: str | None, scope: str = SCOPE
+) -> AsyncIterator[dict[str, Any] | None]:
     """Hold the key while its request is received; a request that fails leaves it free again.
 
-    Yields what is known of an earlier request with this key, None for a new one.
+    `scope` is the method and the route. Yields what is known of an earlier request with this key,
+    None for a new one.
     """
     if key is None:
         yield None
         return
-    reply = await service.ask("idempotency_claim", key=key, scope=SCOPE)
+    reply = await service.ask("idempotency_claim", key=key, scope=scope)
     if reply["state"] == "receiving":
         raise ProblemError(
             409,
@@ -55,7 +58,7 @@ async def claimed(service: Service, key: str | None) -> AsyncIterator[dict[str, 
     try:
         yield None
     except BaseException:
-        await asyncio.shield(_release(service, key))
+        await asyncio.shield(_release(service, key, scope))
         raise
 
 
@@ -65,10 +68,10 @@ async def beat(key: str | None, conn: Connection) -> None:
         await call(conn, "idempotency_beat", key=key, scope=SCOPE)
 
 
-async def _release(service: Service, key: str) -> None:
+async def _release(service: Service, key: str, scope: str) -> None:
     try:
         async with service.pool.connection() as conn:
-            await call(conn, "idempotency_release", key=key, scope=SCOPE)
+            await call(conn, "idempotency_release", key=key, scope=scope)
     except Error as exc:
         # Its heartbeat has stopped: the sweeper frees it within a minute.
         log.warning("the idempotency key of a refused request is not freed yet: %s", exc)

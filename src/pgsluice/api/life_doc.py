@@ -45,6 +45,46 @@ CANCEL = operation(
         "409": _refused("it has ended already"),
     },
 )
+RETRY = operation(
+    "Judge again what an import has left undone, in a new import",
+    "imports",
+    _JOB,
+    _JOB_ID,
+    _KEY,
+    _PREFER,
+    refusals=(400, 404, 422, 503),
+    headers=("Location", "Preference-Applied", "Vary", "Idempotent-Replayed"),
+    description="Of a completed import its rejects, of a failed or cancelled one all of its data. "
+    "Options in the query or in a JSON body lie over those of the old import.",
+    requestBody={
+        "required": False,
+        "content": {
+            "application/json": {"schema": {"type": "object"}, "example": {"mode": "insert"}}
+        },
+    },
+    responses={
+        "202": {
+            "description": "the new import is queued",
+            "headers": {
+                name: {"schema": {"type": "string"}}
+                for name in ("Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed")
+            },
+            "content": _JOB,
+        },
+        "409": _refused("it has not ended, or has left nothing to retry"),
+    },
+)
+DELETE = operation(
+    "Remove an import that has ended: rejects, results, data",
+    "imports",
+    None,
+    _JOB_ID,
+    refusals=(404, 503),
+    responses={
+        "204": {"description": "it is gone"},
+        "409": _refused("it has not ended: cancel it first"),
+    },
+)
 RESULTS = operation(
     "What became of each good record: row, action, key",
     "imports",

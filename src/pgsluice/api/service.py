@@ -92,6 +92,9 @@ class Service:
                 name: link and link.replace("/v1/", self.path(""), 1)
                 for name, link in links.items()
             }
+            for file in (job, *job.get("files", ())):
+                if url := file.get("download_url"):
+                    file["download_url"] = url.replace("/v1/", self.path(""), 1)
         return job
 
 

@@ -4,22 +4,20 @@ import logging
 from typing import Any
 
 from ..database import Pool, StatementCancelled, call
-from .news import News
 
 log = logging.getLogger("pgsluice.work")
 
 # Sessions elsewhere hold the rest of a job: news tells when they are through; else look again.
 _BUSY_SECONDS = 1.0
 _LONGEST_WAIT = 1.0
-_ENDS = ("finish", "failed")
+_ENDS = {"finish": "has completed", "failed": "has failed"}
 
 
 class Steps:
     """A hand for imports: a step at a time, whichever SQL says is next."""
 
-    def __init__(self, pool: Pool, news: News) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._news = news
 
     async def once(self) -> float | None:
         """Take one step and carry it out."""
@@ -30,7 +28,7 @@ class Steps:
             return 0
         match reply["status"]:
             case "done":
-                self._tell(reply)
+                _tell(reply)
                 return 0
             case "busy":
                 return _BUSY_SECONDS
@@ -46,8 +44,8 @@ class Steps:
                 if reply["status"] != "claimed":
                     return reply
 
-    def _tell(self, reply: dict[str, Any]) -> None:
-        self._news.tell("work")
-        self._news.tell(f"job {reply['job_id']}")
-        if reply["kind"] in _ENDS:
-            log.info("import %s: %s", reply["job_id"], reply["kind"])
+
+def _tell(reply: dict[str, Any]) -> None:
+    """One line for each import that has ended under this worker's hands."""
+    if end := _ENDS.get(reply["kind"]):
+        log.info("an import %s", end, extra={"fields": {"job_id": reply["job_id"]}})

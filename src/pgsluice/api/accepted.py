@@ -1,0 +1,34 @@
+"""The reply to a request that made a job: 202 at once, or its end if the client waits for it."""
+
+from typing import Any
+
+from litestar import Response
+
+from .prefer import wait_for_end, wanted_wait
+from .reply import is_running, json_reply, retry_after
+from .service import AnyRequest, Service
+
+
+def location(service: Service, job: dict[str, Any]) -> str:
+    """Where the job answers."""
+    return service.path(f"{job['kind']}s", job["job_id"])
+
+
+async def accepted(request: AnyRequest, service: Service, job: dict[str, Any]) -> Response[bytes]:
+    """202 at once; or what became of the job within the time the client is willing to wait."""
+    job = service.localized(job)
+    request.scope["state"]["job_id"] = job["job_id"]
+    headers = {"Location": location(service, job), "Vary": "Prefer"}
+    wait = wanted_wait(request.headers.get("prefer", ""))
+    if wait is not None:
+        job = await wait_for_end(service, job, wait)
+        headers["Preference-Applied"] = f"wait={wait}"
+    return json_reply(job, 202 if is_running(job) else 200, headers | retry_after(job))
+
+
+def replayed(request: AnyRequest, service: Service, first: dict[str, Any]) -> Response[bytes]:
+    """The first reply to this Idempotency-Key again, with the job as it is now."""
+    job = service.localized(first["job"])
+    request.scope["state"]["job_id"] = job["job_id"]
+    headers = {"Location": location(service, job), "Idempotent-Replayed": "true"}
+    return json_reply(job | {"duplicate": True}, first["status"], headers | retry_after(job))

@@ -1,0 +1,73 @@
+"""Exports that run later: asked for by POST, watched, cancelled, retried, deleted."""
+
+import hashlib
+import json
+from typing import Any
+
+from litestar import Response, delete, get, post
+
+from ..errors import ProblemError
+from . import export_doc as doc
+from .accepted import accepted, replayed
+from .idempotency import claimed, compare, read_key
+from .json_body import json_object
+from .life import cancel_reply, delete_job, retry_reply
+from .query import parse_id, parse_query
+from .reply import retry_after, tagged_reply
+from .service import AnyRequest, service_of
+
+_SCOPE = "POST exports"
+
+
+@post("/exports", opt=doc.POST, status_code=202)
+async def post_export(request: AnyRequest) -> Response[bytes]:
+    """Make an export to the file store a job; SQL judges all of its request at once."""
+    parse_query(request.scope["query_string"], ())
+    service, key = service_of(request), read_key(request.headers.get("idempotency-key"))
+    asked = await json_object(request)
+    digest = _digest(asked)
+    async with claimed(service, key, _SCOPE) as first:
+        if first is not None:
+            compare(first, digest)
+            return replayed(request, service, first)
+        job = await service.ask(
+            "export_create",
+            request=asked,
+            digest=digest,
+            idempotency_key=key,
+            idempotency_scope=_SCOPE if key else None,
+        )
+    return await accepted(request, service, job)
+
+
+def _digest(asked: dict[str, Any]) -> str:
+    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"POST\n{text}".encode()).hexdigest()
+
+
+@get("/exports/{job_id:str}", opt=doc.GET)
+async def get_export(request: AnyRequest, job_id: str) -> Response[bytes]:
+    """One export; its download_url once it is done."""
+    parse_query(request.scope["query_string"], ())
+    job = await service_of(request).job(parse_id(job_id))
+    if job["kind"] != "export":
+        raise ProblemError(404, f"job {job_id} is an {job['kind']}; see its links")
+    return tagged_reply(request, job, retry_after(job))
+
+
+@post("/exports/{job_id:str}/cancel", opt=doc.CANCEL, status_code=202)
+async def cancel_export(request: AnyRequest, job_id: str) -> Response[bytes]:
+    """Cancel an export: its statement stops, its half file goes."""
+    return await cancel_reply(request, "export", job_id)
+
+
+@post("/exports/{job_id:str}/retry", opt=doc.RETRY, status_code=202)
+async def retry_export(request: AnyRequest, job_id: str) -> Response[bytes]:
+    """The same export again, as a new job that names the old one."""
+    return await retry_reply(request, "export", job_id, ())
+
+
+@delete("/exports/{job_id:str}", opt=doc.DELETE, status_code=204)
+async def delete_export(request: AnyRequest, job_id: str) -> None:
+    """Remove an export that has ended, and its files."""
+    await delete_job(request, "export", job_id)

@@ -30,6 +30,8 @@ commit;
 \ir apply.psql
 \set m 0004_keys
 \ir apply.psql
+\set m 0005_metrics
+\ir apply.psql
 
 -- Functions and views: replaced as a whole on every run.
 begin;
@@ -61,6 +63,7 @@ begin;
 \ir ../sql/core/sql_lists.sql
 \ir ../sql/core/sql_merge.sql
 \ir ../sql/core/queue.sql
+\ir ../sql/core/count.sql
 \ir ../sql/core/hold_job.sql
 \ir ../sql/core/lease.sql
 \ir ../sql/core/cron.sql
@@ -107,6 +110,7 @@ begin;
 \ir ../sql/core/webhook.sql
 \ir ../sql/core/deliveries.sql
 \ir ../sql/core/health.sql
+\ir ../sql/core/metrics.sql
 \ir ../sql/core/idempotency.sql
 \ir ../sql/core/key.sql
 \ir ../sql/core/cancel.sql

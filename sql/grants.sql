@@ -62,7 +62,7 @@ begin
         -- rejects, results and stages hold what was uploaded; errors tell of single values
         grant select on sluice.ledger, sluice.resource, sluice.rule, sluice.job, sluice.step,
         sluice.schedule, sluice.tick, sluice.delivery, sluice.delivery_attempt,
-        sluice.export_file to sluice_reader;
+        sluice.export_file, sluice.job_total, sluice.http_total to sluice_reader;
         grant select on sluice.jobs to sluice_reader;
     end if;
     -- a table of an import begun in psql is to be used and dropped by the service

@@ -231,21 +231,26 @@ def address(process: "subprocess.Popen[str]") -> str:
 
 @pytest.fixture(scope="module")
 def start_service(databases: Databases, open_tmp: Path) -> Iterator[Callable[..., Service]]:
-    """Starts services on clones; environment variables as keywords. All end with the module."""
-    started: list[tuple[Service, str]] = []
+    """Starts services on clones; environment variables as keywords. All end with the module.
 
-    def start(**environ: str) -> Service:
-        name = f"service_{next(_numbers)}"
-        clone = databases.create(name, databases.template)
-        process = serve(cwd=open_tmp, DATABASE_URL=clone, **environ)
-        service = Service("", clone, process)
-        started.append((service, name))
-        service.url = address(process)
-        return service
+    `beside` another service, the new one works on that one's database.
+    """
+    started: list[Service] = []
+    clones: list[str] = []
+
+    def start(beside: Service | None = None, **environ: str) -> Service:
+        if beside is None:
+            clones.append(f"service_{next(_numbers)}")
+        dsn = beside.dsn if beside else databases.create(clones[-1], databases.template)
+        process = serve(cwd=open_tmp, DATABASE_URL=dsn, **environ)
+        started.append(Service("", dsn, process))
+        started[-1].url = address(process)
+        return started[-1]
 
     yield start
-    for service, name in started:
+    for service in started:
         stop(service.process)
+    for name in clones:
         databases.drop(name)
 
 

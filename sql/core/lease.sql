@@ -128,6 +128,7 @@ begin
             + make_interval(secs => sluice.setting('job_ttl', '2592000')::double precision)
     where j.job_id = p_job_id
     returning j.* into v_job;
+    perform sluice.count_job(v_job);
     if v_job.callback_url is not null then
         insert into sluice.delivery (delivery_id, job_id, url)
         values (sluice.uuid_v7(), p_job_id, v_job.callback_url);

@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
@@ -26,6 +26,7 @@ from .api import (
     jobs,
     keys,
     life,
+    metrics,
     openapi,
     resources,
     schedules,
@@ -109,6 +110,7 @@ _ROOT = (
     health.health,
     health.ready,
     health.live,
+    metrics.metrics,
     docs.openapi_json,
     docs.docs,
     docs.root,
@@ -141,7 +143,7 @@ def create_app(settings: Settings) -> Litestar:
     )
     app.state["openapi"] = openapi.build(app, __version__)
     # Not a middleware: those do not see requests that no route takes.
-    app.asgi_handler = Envelope(app.asgi_handler)
+    app.asgi_handler = Envelope(app.asgi_handler, service.counts)
     return app
 
 
@@ -151,10 +153,23 @@ async def _running(service: Service) -> AsyncIterator[None]:
         for pool in (service.pool, service.uploads, service.downloads):
             await pool.open()
             stack.push_async_callback(pool.close)
+        await stack.enter_async_context(_counting(service))
         await stack.enter_async_context(hearing(service.news))
         if service.settings.worker:
             await stack.enter_async_context(working(service.settings, service.news))
         yield
+
+
+@asynccontextmanager
+async def _counting(service: Service) -> AsyncIterator[None]:
+    counting = asyncio.create_task(metrics.keep_counting(service), name="counts")
+    try:
+        yield
+    finally:
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
+        with suppress(Exception):
+            await metrics.hand_over(service)
 
 
 def new_news(settings: Settings) -> News:

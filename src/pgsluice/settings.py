@@ -159,6 +159,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="seconds until a webhook is tried again first; then 60, 360, 1440 … times",
         ),
     ] = 5.0
+    metrics: Annotated[
+        Literal["on", "off"], Meta(description="on or off: does GET /metrics answer")
+    ] = "on"
+    metrics_key: Annotated[
+        str | None,
+        Meta(pattern=r"^\S{8,}$", description="key that GET /metrics wants; none: it is open"),
+    ] = None
     log_format: Annotated[
         Literal["json", "text"], Meta(description="json or text: the form of a log line")
     ] = "json"

@@ -61,7 +61,7 @@ def _forbidden(service: Service, caller: Caller, needed: set[str]) -> ProblemErr
 
 
 async def _caller(connection: AnyConnection, service: Service) -> Caller:
-    key = _key_of(connection)
+    key = key_of(connection)
     if key is None:
         return await _anyone(service)
     digest = hashlib.sha256(key.encode()).hexdigest()
@@ -102,7 +102,8 @@ async def _anyone(service: Service) -> Caller:
     return Caller("", scopes=SCOPES)
 
 
-def _key_of(connection: AnyConnection) -> str | None:
+def key_of(connection: AnyConnection) -> str | None:
+    """The key that a request carries, in whichever header; None without one."""
     if (given := connection.headers.get("x-api-key")) is not None:
         return given.strip()
     header = connection.headers.get("authorization")

@@ -10,9 +10,13 @@ from uuid import uuid4
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+from ..counting import Counts
+
 log = logging.getLogger("pgsluice.access")
 
 _VALID_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 # A refusal that crosses an upload: go on reading for a while, else the kernel answers the bytes
 # under way with a reset and the client may lose the reply it had not read yet.
@@ -23,8 +27,9 @@ _LINGER_BYTES = 64 * 1024 * 1024
 class Envelope:
     """The outermost ASGI layer; `request_id` is in the scope's state for whoever logs."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, counts: Counts) -> None:
         self.app = app
+        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -41,6 +46,7 @@ class Envelope:
             exchange.broken = exc
         finally:
             exchange.report()
+            exchange.count(self._counts)
 
 
 class _Exchange:
@@ -125,6 +131,13 @@ class _Exchange:
             line["broken"] = str(_root(self.broken))
         level = logging.ERROR if self.broken else logging.INFO
         log.log(level, "%s %s", line["method"], line["path"], extra={"fields": line})
+
+    def count(self, counts: Counts) -> None:
+        """Count this request under the template of its route, which holds no value of its own."""
+        route = str(self._scope.get("path_template") or "unmatched")
+        seconds = time.perf_counter() - self._started
+        method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
+        counts.add(method, route, self.status or 500, seconds)
 
 
 def _root(exc: BaseException) -> BaseException:

@@ -251,4 +251,10 @@ TEMPLATE = operation(
 )
 HEALTH = operation("Database, queue and workers", "service", refusals=(503,))
 READY = operation("Can it work?", "service", refusals=(503,))
+METRICS = operation(
+    "Counts of all processes, for Prometheus",
+    "service",
+    {"text/plain": {"schema": {"type": "string"}}},
+    refusals=(401, 404, 503),
+)
 LIVE = operation("Does it answer?", "service", refusals=())

@@ -9,6 +9,7 @@ from uuid import UUID
 from litestar import Request
 from litestar.connection import ASGIConnection
 
+from ..counting import Counts
 from ..database import Error, Pool, call, problem_of
 from ..errors import busy
 from ..settings import Settings
@@ -35,6 +36,7 @@ class Service:
     downloads: Pool
     news: News
     uploading: int = 0
+    counts: Counts = field(default_factory=Counts)
     closing: bool = False
     watches: Watches = field(init=False)
     store: Store = field(init=False)

@@ -8,7 +8,6 @@ import msgspec
 
 from .settings import Settings
 
-
 # Each request would be a line in the log.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 

@@ -5,10 +5,10 @@ create or replace function sluice.outlasts(p_job sluice.job)
 returns boolean
 language sql volatile
 -- a small job is through in one transaction, which needs no claim, unless it has been tried in vain
-return p_job.received > 1000 or p_job.created_at < clock_timestamp() - interval '10 seconds';
+return p_job.received > 1000 or p_job.created_at < clock_timestamp() - interval '2 seconds';
 comment on function sluice.outlasts(sluice.job) is
 'Whether a job is worth a claim before each of its steps: more than 1,000 records, or waiting for
- more than 10 s.';
+ more than 2 s.';
 
 create or replace function sluice.is_free(p_claimed_at timestamptz)
 returns boolean

@@ -191,6 +191,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_after constant timestamptz := coalesce(after, clock_timestamp());
     v_every constant text[] := regexp_match(cron, '^\s*(\d{1,5})\s+seconds?\s*$', 'i');
     v_fields text[];
     v_minutes integer[];
@@ -205,18 +206,21 @@ begin
                 errcode = 'IO400', hint = 'it takes 1 to 86400 seconds';
         end if;
         return to_timestamp(
-            (floor(extract(epoch from after) / v_every[1]::integer) + 1) * v_every[1]::integer
+            (floor(extract(epoch from v_after) / v_every[1]::integer) + 1) * v_every[1]::integer
         );
     end if;
     v_fields := sluice.cron_fields(cron);
     v_minutes := sluice.cron_numbers(v_fields[1], 'minute', 0, 59);
     v_hours := sluice.cron_numbers(v_fields[2], 'hour', 0, 23);
     begin
-        v_wall := after at time zone time_zone;
+        v_wall := v_after at time zone time_zone;
     exception when invalid_parameter_value then
-        raise exception 'there is no time zone %', quote_literal(left(time_zone, 100)) using
-            errcode = 'IO400', hint = 'select name from pg_timezone_names shows all';
+        v_wall := null;
     end;
+    if v_wall is null then
+        raise exception 'there is no time zone %', quote_nullable(left(time_zone, 100)) using
+            errcode = 'IO400', hint = 'select name from pg_timezone_names shows all';
+    end if;
     -- the clocks may have gone back: the day before may come again
     v_days := sluice.cron_days(v_fields, v_wall::date - 1);
     if v_fields[2] like '*%' then
@@ -225,7 +229,7 @@ begin
         from unnest(v_days) as d (day)
         cross join lateral (
             select date_bin('1 minute', greatest(
-                after + interval '1 minute', sluice.first_instant(d.day, time_zone)
+                v_after + interval '1 minute', sluice.first_instant(d.day, time_zone)
             ), 'epoch') as at
         ) as f
         cross join lateral (
@@ -252,11 +256,11 @@ begin
             offset 0
         ) as w
         cross join lateral (select sluice.first_instant(w.wall, time_zone) as at) as i
-        where i.at > after
+        where i.at > v_after
         order by w.wall
         limit 1;
     end if;
-    if v_next is null or v_next > after + interval '8 years' then
+    if v_next is null or v_next > v_after + interval '8 years' then
         raise exception '% has no tick within 8 years', quote_literal(left(cron, 200)) using
             errcode = 'IO400', hint = 'does the month have that day?';
     end if;
@@ -264,7 +268,7 @@ begin
 end;
 $$;
 comment on function sluice.cron_next(text, text, timestamptz) is
-'The first tick of a cron expression after a moment.
+'The first tick of a cron expression after a moment (null: now).
    select sluice.cron_next(''30 4 * * mon-fri'', ''Europe/Berlin'', now());
  Five fields, as crontab(5) has them: lists, ranges, steps, names; 7 is Sunday too. Day of month and
  day of week are alternatives when both are restricted (do not begin with *). @hourly, @daily,

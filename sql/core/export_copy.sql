@@ -99,22 +99,21 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_rows text;
+    v_query text;
 begin
     perform sluice.check_resource(p_spec ->> 'resource');
     perform sluice.check_export_options(p_options);
-    v_rows := sluice.export_rows(
+    v_query := sluice.export_rows(
         p_spec, p_format, p_fields, p_filters, p_ordering, p_limit, p_include,
         coalesce((p_options ->> 'escape_formulas')::boolean, false)
     );
-    return sluice.copy_reply(
-        case p_format
-            when 'csv' then v_rows
-            when 'ndjson' then sluice.json_lines(v_rows)
-            else sluice.json_array(sluice.json_lines(v_rows))
-        end,
-        p_format, sluice.csv_options(p_options)
-    );
+    v_query := case p_format
+        when 'csv' then v_query
+        when 'ndjson' then sluice.json_lines(v_query)
+        else sluice.json_array(sluice.json_lines(v_query))
+    end;
+    return jsonb_build_object('query', v_query)
+        || sluice.copy_reply(v_query, p_format, sluice.csv_options(p_options));
 end;
 $$;
 comment on function sluice.spec_query(

@@ -1,20 +1,25 @@
 -- Exports that run later: a request becomes a job that a worker carries out.
 
 create or replace function sluice.check_request(p_request jsonb)
-returns void
-language plpgsql stable
+returns bigint
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_resource text;
+    v_plan json;
+    v_rows numeric := 0;
 begin
     for v_resource in select jsonb_array_elements_text(p_request -> 'resources') loop
-        perform sluice.export_part(p_request, v_resource);
+        execute 'explain (format json) ' || (sluice.export_part(p_request, v_resource) ->> 'query')
+        into v_plan;
+        v_rows := v_rows + (v_plan #>> '{0,Plan,Plan Rows}')::numeric;
     end loop;
+    return v_rows;
 end;
 $$;
 comment on function sluice.check_request(jsonb) is
-'Judges the request of an export by making its queries. IO400.';
+'Judges the request of an export by making its queries; about how many rows they will have. IO400.';
 
 create or replace function sluice.new_export(p_request jsonb, p_parent uuid)
 returns uuid
@@ -23,11 +28,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_id constant uuid := sluice.uuid_v7();
+    v_rows constant bigint := sluice.check_request(p_request);
 begin
-    perform sluice.check_request(p_request);
     insert into sluice.job (
         job_id, kind, resource, format, file_name, state, accepted, options, callback_url,
-        parent_job_id, release, swept
+        parent_job_id, release, metrics, swept
     )
     values (
         v_id, 'export',
@@ -35,7 +40,7 @@ begin
         p_request ->> 'format',
         (sluice.export_files(p_request) -> 0 ->> 'name'),
         'pending', nextval('sluice.acceptance'), p_request, p_request ->> 'callback_url',
-        p_parent, sluice.release(), true
+        p_parent, sluice.release(), jsonb_build_object('expected', v_rows), true
     );
     perform sluice.announce('work');
     return v_id;

@@ -93,7 +93,11 @@ begin
     end loop;
     return jsonb_build_object('fired', v_fired, 'seconds', (
         -- those that are due now are another worker's this moment
-        select greatest(extract(epoch from min(s.next_at) - clock_timestamp()), 0.1)
+        select extract(epoch from
+            greatest(min(s.next_at) - clock_timestamp(), case
+                when min(s.next_at) is not null then interval '0.1 seconds'
+            end)
+        )
         from sluice.schedule as s
         where not s.paused
     ));

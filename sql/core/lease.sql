@@ -96,11 +96,11 @@ begin
     set
         worker = null,
         -- a worker that was told to stop has not failed
-        attempts = case when error is null then j.attempts - 1 else j.attempts end,
+        attempts = case when release_job.error is null then j.attempts - 1 else j.attempts end,
         not_before = clock_timestamp() + make_interval(secs => seconds),
         metrics = case
-            when error is null then j.metrics
-            else j.metrics || jsonb_build_object('last_error', error)
+            when release_job.error is null then j.metrics
+            else j.metrics || jsonb_build_object('last_error', release_job.error)
         end
     where j.job_id = release_job.job_id and j.attempts = attempt and j.worker is not null
         and j.state in ('pending', 'processing');

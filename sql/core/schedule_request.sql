@@ -45,7 +45,7 @@ create or replace function sluice.judge_schedule(
     p_name text, p_kind text, p_request jsonb, p_missed text
 )
 returns void
-language plpgsql stable
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin

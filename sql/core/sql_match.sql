@@ -64,7 +64,8 @@ with identity as (
         ) as here,
         string_agg(format(
             e'    case when r._action = ''i'' then coalesce(%s, %s) else r._to_%s end',
-            case when (f ->> 'given')::boolean then format('r._new_%s', i.place) else 'null' end,
+            -- of a new row _to is null, and has the type of the column, which null has not
+            case when (f ->> 'given')::boolean then 'r._new_' else 'r._to_' end || i.place,
             case
                 when p_spec -> 'options' ->> 'dry_run' in ('true') or f ->> 'default' is null
                     then 'null'

@@ -13,6 +13,7 @@ JOB_EXAMPLE: Schema = {
     "resource": "users",
     "format": "csv",
     "file_name": "users.csv",
+    "source": None,
     "status": "completed",
     "phase": None,
     "outcome": "partial",
@@ -49,6 +50,8 @@ JOB_EXAMPLE: Schema = {
     "options": {},
     "error": None,
     "parent_job_id": None,
+    "schedule": None,
+    "callback_url": None,
     "created_at": "2026-01-05T12:00:00Z",
     "started_at": "2026-01-05T12:00:00.010Z",
     "completed_at": "2026-01-05T12:00:00.133Z",
@@ -57,6 +60,7 @@ JOB_EXAMPLE: Schema = {
         "self": f"/v1/imports/{_ID}",
         "errors": f"/v1/imports/{_ID}/errors",
         "rejects": f"/v1/imports/{_ID}/rejects",
+        "events": f"/v1/imports/{_ID}/events",
     },
 }
 
@@ -137,10 +141,15 @@ SCHEMAS: dict[str, Schema] = {
             "id": _text(format="uuid"),
             "kind": _text(enum=["import", "export"]),
             "resource": _text(),
-            "format": _text(),
+            "format": _text(nullable=True, description="null until the fetched file tells it"),
             "file_name": _text(nullable=True),
+            "source": {
+                "type": ["object", "null"],
+                "description": "where the file was fetched from: url (without its query), "
+                "source_path or object",
+            },
             "status": _text(enum=list(STATUSES)),
-            "phase": _text(nullable=True, description="cast, match or merge while processing"),
+            "phase": _text(nullable=True, description="fetch, then cast, match, merge"),
             "outcome": _text(nullable=True, description="clean or partial once completed"),
             "dry_run": {"type": ["boolean", "string"]},
             "counts": {"type": "object", "properties": dict.fromkeys(_COUNTS, _WHOLE)},
@@ -152,18 +161,13 @@ SCHEMAS: dict[str, Schema] = {
             "options": {"type": "object"},
             "error": {"oneOf": [_ref("Problem"), {"type": "null"}]},
             "parent_job_id": _text(nullable=True, format="uuid"),
+            "schedule": _text(nullable=True, description="whose tick made it"),
+            "callback_url": _text(nullable=True, description="without its query"),
             "created_at": _moment(),
             "started_at": _moment(nullable=True),
             "completed_at": _moment(nullable=True),
             "expires_at": _moment(nullable=True),
             "links": {"type": "object", "additionalProperties": _text(nullable=True)},
-        },
-        "example": JOB_EXAMPLE,
-    },
-    "Jobs": {
-        "type": "object",
-        "properties": {
-            "jobs": {"type": "array", "items": _ref("Job")},
             "resources": {"type": "array", "items": _text(), "description": "of an export"},
             "exported": {**_WHOLE, "description": "of an export: rows"},
             "sha256": _text(nullable=True, description="of an export: of its one file"),
@@ -174,8 +178,8 @@ SCHEMAS: dict[str, Schema] = {
             },
             "download_url": _text(nullable=True, description="of an export: its one file"),
             "files": {"type": "array", "items": _ref("ExportFile")},
-            "next": _text(nullable=True, description="cursor of the next page"),
         },
+        "example": JOB_EXAMPLE,
     },
     "ExportFile": {
         "type": "object",
@@ -188,6 +192,13 @@ SCHEMAS: dict[str, Schema] = {
             "content_type": _text(),
             "expires_at": _moment(),
             "download_url": _text(nullable=True, description="null: the exported file is gone"),
+        },
+    },
+    "Jobs": {
+        "type": "object",
+        "properties": {
+            "jobs": {"type": "array", "items": _ref("Job")},
+            "next": _text(nullable=True, description="cursor of the next page"),
         },
     },
     "Errors": {

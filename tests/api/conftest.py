@@ -1,6 +1,7 @@
 """A client on the running service, and a look behind it."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,13 @@ import psycopg
 import pytest
 
 USERS = b"email,name,role\nann@example.org,Ann,reader\nbob@example.org,Bob,author\n"
+# A merge into users that lasts for some seconds: two steps, each a second longer.
+ROWS = 60_000
+SLOW = """
+create function public.slow() returns trigger language plpgsql as
+    $$ begin perform pg_sleep(1); return null; end $$;
+create trigger slow after insert on app.users for each statement execute function public.slow();
+"""
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +80,45 @@ def wire(service: Any) -> Callable[..., socket.socket]:
         return connection
 
     return connect
+
+
+@pytest.fixture
+def slow(database: psycopg.Connection) -> Iterator[None]:
+    """Each step of a merge into users takes a second more."""
+    database.execute(SLOW.encode())
+    yield
+    database.execute("drop function public.slow() cascade")
+
+
+@pytest.fixture
+def running(http: httpx.Client, slow: None) -> Callable[[], str]:
+    """Posts an import that is in the middle of its merge; its id."""
+
+    def start() -> str:
+        reply = http.post(
+            "/v1/imports?resource=users",
+            content=new_users(ROWS),
+            headers={"Content-Type": "text/csv"},
+        )
+        assert reply.status_code == 202
+        job_id = str(reply.json()["job_id"])
+        until(lambda: job_of(http, job_id)["phase"] == "merge")
+        return job_id
+
+    return start
+
+
+def until(look: Callable[[], Any], seconds: float = 20) -> Any:
+    """What `look` returns once that is true."""
+    end = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < end, f"nothing after {seconds} s"
+        time.sleep(0.02)
+    return seen
+
+
+def job_of(http: httpx.Client, job_id: str) -> dict[str, Any]:
+    return dict(http.get(f"/v1/imports/{job_id}").json())
 
 
 def is_problem(reply: httpx.Response, status: int) -> dict[str, Any]:

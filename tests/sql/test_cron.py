@@ -168,11 +168,12 @@ def test_clocks_that_change(
         (None, "UTC", "a cron expression cannot be null", "minute, hour"),
         ("0 seconds", "UTC", "an interval cannot be 0 seconds", "1 to 86400"),
         ("0 0 31 feb *", "UTC", "'0 0 31 feb *' has no tick within 8 years", "that day"),
+        ("* * * * *", None, "there is no time zone NULL", "pg_timezone_names"),
         ("* * * * *", "Europe/Berln", "there is no time zone 'Europe/Berln'", "pg_timezone_names"),
     ],
 )
 def test_what_is_no_schedule_is_refused_with_a_hint(
-    conn: psycopg.Connection, cron: str | None, zone: str, told: str, hint: str
+    conn: psycopg.Connection, cron: str | None, zone: str | None, told: str, hint: str
 ) -> None:
     with pytest.raises(psycopg.Error) as caught:
         conn.execute("select sluice.cron_next(%s, %s, now())", [cron, zone])

@@ -107,12 +107,12 @@ def test_a_job_is_shown_as_the_contract_says(conn: Connection) -> None:
             "constraint": "users_email_valid", "message": "m", "value": "x",
         }],
         "errors_truncated": False, "ignored_fields": [], "options": {"mode": "upsert"},
-        "error": None, "parent_job_id": None,
+        "error": None, "parent_job_id": None, "source": None,
         "created_at": "2024-05-31T12:00:00.000000Z", "started_at": "2024-05-31T12:00:01.000000Z",
         "completed_at": "2024-05-31T12:00:03.000000Z", "expires_at": None,
         "links": {
             "self": f"/v1/imports/{job}", "errors": f"/v1/imports/{job}/errors",
-            "rejects": f"/v1/imports/{job}/rejects",
+            "rejects": f"/v1/imports/{job}/rejects", "events": f"/v1/imports/{job}/events",
         },
     }  # fmt: skip
 

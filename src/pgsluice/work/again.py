@@ -8,21 +8,27 @@ from ..database import problem_of
 
 log = logging.getLogger("pgsluice.work")
 
+_SHORTEST_BACKOFF = 0.1
 _LONGEST_BACKOFF = 5.0
 
 
 async def keep_running(
     work: Callable[[], Awaitable[None]], name: str, is_over: Callable[[], bool]
 ) -> None:
-    """Run `work` again after each failure, each time a little later, until it is over."""
-    backoff = 0.1
+    """Run `work` again and again until it is over; after a failure a little later each time.
+
+    What went well since, or for a while, has the next failure count as the first again: one piece
+    of work that ends its session must not keep the others waiting.
+    """
+    backoff = _SHORTEST_BACKOFF
     while not is_over():
         started = asyncio.get_running_loop().time()
         try:
             await work()
+            backoff = _SHORTEST_BACKOFF
         except Exception as exc:
             if asyncio.get_running_loop().time() - started > 2 * _LONGEST_BACKOFF:
-                backoff = 0.1
+                backoff = _SHORTEST_BACKOFF
             status = problem_of(exc).status
             known = isinstance(exc, OSError) or status < 500 or status == 503
             reason = str(exc).partition("\n")[0]

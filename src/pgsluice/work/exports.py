@@ -16,7 +16,7 @@ from ..store import Store, StoreError
 
 log = logging.getLogger("pgsluice.work")
 
-_BEAT_SECONDS = 5.0
+_BEAT_SECONDS = 2.0  # it is also the pace of the progress
 _CLEAN_SECONDS = 10.0
 
 

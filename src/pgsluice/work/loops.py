@@ -43,10 +43,9 @@ async def run_hand(hand: Hand, slots: int, news: News, stopping: asyncio.Event) 
 
 
 async def _work(hand: Hand, told: Subscription, stopping: asyncio.Event) -> None:
-    while not stopping.is_set():
-        pause = await hand.once()
-        if pause == 0:
-            # A hand that never has to wait for anything must not keep all others from the loop.
-            await asyncio.sleep(0)
-        elif not stopping.is_set():
-            await told.wait(LOOK_SECONDS if pause is None else min(pause, LOOK_SECONDS))
+    pause = await hand.once()
+    if pause == 0:
+        # A hand that never has to wait for anything must not keep all others from the loop.
+        await asyncio.sleep(0)
+    elif not stopping.is_set():
+        await told.wait(LOOK_SECONDS if pause is None else min(pause, LOOK_SECONDS))

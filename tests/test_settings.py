@@ -77,3 +77,17 @@ def test_the_example_lists_every_setting_with_its_default() -> None:
     lines = (Path(__file__).parents[1] / ".env.example").read_text().splitlines()
     told = [line.removeprefix("#") for line in lines if line.startswith("#") and "=" in line]
     assert told == [f"{name}={default}" for name, default, _ in describe()]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("SLUICE_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "secret"),
+        ("SLUICE_METRICS_KEY", "of-prometheus", "short"),
+        ("SLUICE_API_KEYS", "first-key,second-key:nest", "first-key:unknown"),
+    ],
+)
+def test_a_secret_is_judged_by_its_form(name: str, good: str, bad: str, tmp_path: Path) -> None:
+    assert load(environ={name: good}, env_file=tmp_path / "none")
+    with pytest.raises(SettingsError, match=name):
+        load(environ={name: bad}, env_file=tmp_path / "none")

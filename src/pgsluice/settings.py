@@ -143,12 +143,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="longest time that fetching one file may take, in seconds")
     ] = 3600
     webhook_secret: Annotated[
-        str | None,
+        str,
         Meta(
-            pattern=r"^whsec_[A-Za-z0-9+/]{16,}={0,2}$",
+            pattern=r"^(whsec_[A-Za-z0-9+/]{16,}={0,2})?$",
             description="whsec_… that signs webhooks; without it the database keeps one",
         ),
-    ] = None
+    ] = ""
     url: Annotated[
         str, Meta(min_length=1, description="where commands such as schedule find the service")
     ] = "http://127.0.0.1:8080"
@@ -163,9 +163,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["on", "off"], Meta(description="on or off: does GET /metrics answer")
     ] = "on"
     metrics_key: Annotated[
-        str | None,
-        Meta(pattern=r"^\S{8,}$", description="key that GET /metrics wants; none: it is open"),
-    ] = None
+        str, Meta(pattern=r"^(\S{8,})?$", description="key that GET /metrics wants; none: open")
+    ] = ""
     log_format: Annotated[
         Literal["json", "text"], Meta(description="json or text: the form of a log line")
     ] = "json"

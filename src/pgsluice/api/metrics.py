@@ -71,8 +71,8 @@ async def hand_over(service: Service) -> None:
             raise
 
 
-def _check_key(request: AnyRequest, wanted: str | None) -> None:
-    if wanted is None:
+def _check_key(request: AnyRequest, wanted: str) -> None:
+    if not wanted:
         return
     given = key_of(request) or ""
     pair = (hashlib.sha256(key.encode()).digest() for key in (given, wanted))

@@ -119,6 +119,10 @@ begin;
 \ir ../sql/core/export_files.sql
 \ir ../sql/core/export_work.sql
 \ir ../sql/core/export_job.sql
+\ir ../sql/core/link.sql
+\ir ../sql/profiles/realworld.sql
+\ir ../sql/profiles/nest.sql
+\ir ../sql/profiles/profile.sql
 \ir ../sql/core/schema.sql
 \ir ../sql/core/template.sql
 

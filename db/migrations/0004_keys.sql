@@ -50,3 +50,10 @@ add column key_id uuid default nullif(current_setting('sluice.key', true), '')::
 references sluice.api_key (key_id);
 comment on column sluice.schedule.key_id is 'the API key that made it, for which its jobs run';
 create index schedule_key on sluice.schedule (key_id) where key_id is not null;
+
+create table sluice.link_secret (
+    is_only boolean primary key default true check (is_only),
+    secret bytea not null check (octet_length(secret) = 32)
+);
+comment on table sluice.link_secret is
+'The secret behind links that carry their own permission, made when first needed.';

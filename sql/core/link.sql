@@ -9,8 +9,10 @@ begin atomic
 select sha256(k.outer_key || sha256(k.inner_key || p_message))
 from (
     select
-        string_agg(set_byte('\x00', 0, (b.byte | 92) - (b.byte & 92)), ''::bytea order by b.i) as outer_key,
-        string_agg(set_byte('\x00', 0, (b.byte | 54) - (b.byte & 54)), ''::bytea order by b.i) as inner_key
+        string_agg(set_byte('\x00', 0, (b.byte | 92) - (b.byte & 92)), ''::bytea order by b.i)
+            as outer_key,
+        string_agg(set_byte('\x00', 0, (b.byte | 54) - (b.byte & 54)), ''::bytea order by b.i)
+            as inner_key
     from (
         select i, case when i < octet_length(p_key) then get_byte(p_key, i) else 0 end as byte
         from generate_series(0, 63) as i

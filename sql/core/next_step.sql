@@ -283,12 +283,20 @@ begin
             '{"status": "busy"}'
         );
     end loop;
-    return v_done;
+    -- what the log line of the step tells
+    return v_done || coalesce((
+        select jsonb_build_object(
+            'resource', j.resource, 'received', j.received, 'rejected', j.rejected,
+            'done', case when j.completed_at is null then j.done else j.received - j.unprocessed end
+        )
+        from sluice.job as j
+        where v_done ->> 'status' = 'done' and j.job_id = (v_done ->> 'job_id')::uuid
+    ), '{}');
 end;
 $$;
 comment on function sluice.next_step(uuid) is
 'Takes one step of the oldest job that may go on (or of the given one) and carries it out, in the
  caller''s transaction: commit after it. Returns {"status": claimed | done | busy | wait | idle, …}.
  claimed: the step is noted as begun by this session; commit, and call again at once in the same
- session, which carries it out; done: call again at once; busy: other sessions hold the rest; wait: a
+ session, which carries it out; done: call again at once, with what was done and how far the job is; busy: other sessions hold the rest; wait: a
  retry is due in "seconds"; idle: nothing to do. Any number of sessions may call it at the same time.';

@@ -1,7 +1,10 @@
-"""Memory that a large record took goes back to the system at once."""
+"""Memory: how much a process has, and that what a large record took goes back at once."""
 
 import ctypes
 import logging
+import os
+from contextlib import suppress
+from pathlib import Path
 
 log = logging.getLogger("pgsluice.memory")
 
@@ -19,3 +22,11 @@ def return_large_buffers() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
     except (OSError, AttributeError, TypeError) as exc:
         log.debug("mallopt is not available: %s", exc)
+
+
+def resident_bytes(pid: int | str = "self") -> int:
+    """The resident memory of a process; 0 where /proc does not tell, or when it has gone."""
+    with suppress(OSError, ValueError, IndexError):
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0

@@ -15,6 +15,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from ..memory import resident_bytes
 from . import users
 
 SCRIPT = Path(__file__).with_name("script.sql")
@@ -139,11 +140,7 @@ def _peak_rss(pid: int) -> Iterator[dict[str, float]]:
 
 
 def _rss(pid: int) -> float:
-    """Resident megabytes of a process (proc(5), statm, second field); 0 where there is no /proc."""
-    statm = Path(f"/proc/{pid}/statm")
-    if not statm.exists():
-        return 0.0
-    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return resident_bytes(pid) / 1e6
 
 
 RATIOS = (

@@ -1,9 +1,11 @@
 """Imports: sessions that ask SQL for the next step until nothing is left."""
 
 import logging
+import time
 from typing import Any
 
 from ..database import Pool, StatementCancelled, call
+from ..memory import resident_bytes
 
 log = logging.getLogger("pgsluice.work")
 
@@ -21,6 +23,7 @@ class Steps:
 
     async def once(self) -> float | None:
         """Take one step and carry it out."""
+        started = time.perf_counter()
         try:
             reply = await self._step()
         except StatementCancelled:
@@ -28,7 +31,7 @@ class Steps:
             return 0
         match reply["status"]:
             case "done":
-                _tell(reply)
+                _tell(reply, time.perf_counter() - started)
                 return 0
             case "busy":
                 return _BUSY_SECONDS
@@ -45,7 +48,22 @@ class Steps:
                     return reply
 
 
-def _tell(reply: dict[str, Any]) -> None:
-    """One line for each import that has ended under this worker's hands."""
-    if end := _ENDS.get(reply["kind"]):
-        log.info("an import %s", end, extra={"fields": {"job_id": reply["job_id"]}})
+def _tell(reply: dict[str, Any], seconds: float) -> None:
+    """One line for each step: how much, how good, how fast, and at what size of this process."""
+    kind, rows = reply["kind"], reply["rows"]
+    done, rejected = reply.get("done", 0), reply.get("rejected", 0)
+    fields = {
+        "job_id": reply["job_id"],
+        "resource": reply.get("resource"),
+        "step": kind,
+        "records": done,
+        "good": max(done - rejected, 0),
+        "rejected": rejected,
+        "error_rate": round(rejected / reply["received"], 6) if reply.get("received") else 0.0,
+        "rows_per_second": round(rows / seconds) if rows else None,
+        "duration_ms": round(seconds * 1000, 1),
+        "rss_mb": round(resident_bytes() / 1e6, 1),
+    }
+    if why := reply.get("error"):
+        fields["error"] = why
+    log.info("an import %s", _ENDS.get(kind, f"did a step: {kind}"), extra={"fields": fields})

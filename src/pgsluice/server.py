@@ -1,7 +1,6 @@
 """The HTTP server: a socket, uvicorn on it, and one line that says where."""
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from types import FrameType
 import uvicorn
 
 from .memory import return_large_buffers
-from .settings import Settings, SettingsError
+from .settings import Settings, SettingsError, is_loopback
 
 log = logging.getLogger("pgsluice.server")
 
@@ -53,7 +52,7 @@ def _cancel_all() -> None:
 
 def check_host(settings: Settings, keys_exist: Callable[[], bool]) -> None:
     """Refuse an address that others reach while nobody has to show a key."""
-    if _is_loopback(settings.host):
+    if is_loopback(settings.host):
         return
     if settings.anonymous:
         log.warning("anyone who reaches %s may %s", settings.host, settings.anonymous)
@@ -104,10 +103,3 @@ def run(settings: Settings, claimed: socket.socket) -> int:
     if not server.started:
         raise ListenError("the service could not start; the log above says why")
     return 0
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

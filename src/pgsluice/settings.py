@@ -1,6 +1,7 @@
 """Settings: one table. Command-line flags win over the environment, which wins over `.env`."""
 
 import hashlib
+import ipaddress
 import logging
 import os
 import re
@@ -12,6 +13,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 from msgspec import Meta
+
+from .aliases import find, ignored
 
 log = logging.getLogger("pgsluice.settings")
 
@@ -26,6 +29,8 @@ _FOREIGN_PARAMETERS = {
     "sslidentity",
     "statement_cache_size",
 }
+# What a message must not repeat.
+_SECRET = ("api_keys", "database_url", "listen_url", "metrics_key", "webhook_secret")
 
 
 class SettingsError(ValueError):
@@ -79,6 +84,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_prefix: Annotated[
         str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="first part of the API's paths")
     ] = "v1"
+    api_profile: Annotated[
+        Literal["", "realworld", "nest"],
+        Meta(description="realworld or nest: reply as that earlier system did, unless told else"),
+    ] = ""
+    public_url: Annotated[
+        str | None,
+        Meta(
+            pattern=r"^https?://[^\s/?#]+$",
+            description="scheme and host under which clients reach the service, for links; "
+            "none: as the request has it",
+        ),
+    ] = None
     worker: Annotated[bool, Meta(description="run the worker inside serve: true or false")] = True
     import_sessions: Annotated[
         int, Meta(ge=1, le=64, description="sessions with which a worker takes steps of imports")
@@ -86,6 +103,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sessions_per_import: Annotated[
         int, Meta(ge=0, description="most sessions at once on one import, over all workers; 0: any")
     ] = 0
+    batch_rows: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="most records that one transaction merges")
+    ] = 50_000
     exports: Annotated[
         int, Meta(ge=1, le=64, description="exports to files that a worker carries out at once")
     ] = 2
@@ -201,19 +221,27 @@ def load(
     env_file: Path = Path(".env"),
 ) -> Settings:
     """The settings in force; SettingsError names the first one that cannot be used."""
-    given = {**read_env_file(env_file), **environ}
-    _warn_unknown(given)
+    file = read_env_file(env_file)
+    _warn_unknown({**file, **environ})
     values = {}
     for field in msgspec.structs.fields(Settings):
-        name, value = env_name(field.name), given.get(env_name(field.name)) or None
+        name, value = find(field.name, env_name(field.name), environ, file)
         if flags and flags.get(field.name) is not None:
             name, value = "--" + field.name.replace("_", "-"), flags[field.name]
         if value is not None:
-            values[field.name] = _convert(name, value, field.type)
+            values[field.name] = _convert(field.name, name, value, field.type)
     for url in ("database_url", "listen_url"):
         if url in values:
             values[url] = clean_url(values[url])
     return Settings(**values)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address, or a name that always means it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -249,13 +277,14 @@ def clean_url(url: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(kept).replace("+", "%20")))
 
 
-def _convert(name: str, value: object, kind: Any) -> Any:
+def _convert(field: str, name: str, value: object, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind, strict=False, dec_hook=lambda made, raw: made(raw))
     except msgspec.ValidationError as exc:
         meaning = getattr(kind, "__metadata__", ())
         told = f" ({meaning[0].description})" if meaning else ""
-        raise SettingsError(f"{name} cannot be {str(value)!r}: {exc}{told}") from exc
+        shown = "what it is" if field in _SECRET else repr(str(value))
+        raise SettingsError(f"{name} cannot be {shown}: {exc}{told}") from exc
 
 
 def _warn_unknown(given: Mapping[str, str]) -> None:
@@ -263,6 +292,8 @@ def _warn_unknown(given: Mapping[str, str]) -> None:
     for name in sorted(given):
         if name.startswith("SLUICE_") and name not in known:
             log.warning("%s is not a setting of pgsluice and is ignored", name)
+    if theirs := ignored(given):
+        log.warning("no settings of pgsluice, ignored: %s", ", ".join(theirs))
 
 
 def _text(value: object) -> str:

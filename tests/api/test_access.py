@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 
 def test_a_service_open_for_imports_exports_nothing(start_service: Any) -> None:
@@ -22,3 +23,37 @@ def test_a_service_open_for_exports_imports_nothing(start_service: Any) -> None:
         assert http.get("/v1/imports").status_code == 403
         assert http.get("/v1/jobs").status_code == 200
         assert http.get("/v1/exports", params={"resource": "users"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": "rebound.example:8080"},
+        {"Host": "127.0.0.1.evil.example"},
+    ],
+)
+def test_a_page_of_another_site_cannot_use_a_service_without_keys(
+    service: Any, headers: dict[str, str]
+) -> None:
+    reply = httpx.post(
+        f"{service.url}/v1/imports?resource=users",
+        files={"file": ("users.csv", b"email,name\nx@example.org,X\n")},
+        headers=headers,
+    )
+    assert reply.status_code == 403, reply.text
+    assert httpx.get(f"{service.url}/v1/jobs", headers=headers).status_code == 403
+
+
+def test_its_own_pages_and_programs_can(service: Any) -> None:
+    host = service.url.removeprefix("http://")
+    for headers in (
+        {},
+        {"Origin": service.url, "Sec-Fetch-Site": "same-origin"},
+        {"Host": "localhost:8080"},
+        {"Host": host.replace("127.0.0.1", "[::1]")},
+    ):
+        assert httpx.get(f"{service.url}/v1/jobs", headers=headers).status_code == 200

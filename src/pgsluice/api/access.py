@@ -2,12 +2,13 @@
 
 import hashlib
 import re
+from urllib.parse import urlsplit
 
 from litestar.handlers import BaseRouteHandler
 
 from ..database import Caller, acting
 from ..errors import ProblemError
-from ..settings import api_keys
+from ..settings import api_keys, is_loopback
 from .service import AnyConnection, Service, service_of
 
 SCOPES = frozenset(("import", "export", "admin"))
@@ -63,7 +64,7 @@ def _forbidden(service: Service, caller: Caller, needed: set[str]) -> ProblemErr
 async def _caller(connection: AnyConnection, service: Service) -> Caller:
     key = key_of(connection)
     if key is None:
-        return await _anyone(service)
+        return await _anyone(connection, service)
     digest = hashlib.sha256(key.encode()).hexdigest()
     # Digests are compared, not keys: what their first difference tells helps nobody.
     profile = api_keys(service.settings).get(digest)
@@ -91,15 +92,43 @@ async def _caller(connection: AnyConnection, service: Service) -> Caller:
     )
 
 
-async def _anyone(service: Service) -> Caller:
+async def _anyone(connection: AnyConnection, service: Service) -> Caller:
     open_for = frozenset(filter(None, service.settings.anonymous.split(",")))
     if open_for:
+        _refuse_strange_page(connection)
         return Caller("", scopes=open_for)
     if api_keys(service.settings) or (await service.ask("admit"))["keys_exist"]:
         raise ProblemError(
             401, "an API key is needed: send it as X-API-Key or Authorization: Bearer", _CHALLENGE
         )
+    _refuse_strange_page(connection)
+    _refuse_strange_host(connection, service.settings.host)
     return Caller("", scopes=SCOPES)
+
+
+def _refuse_strange_page(connection: AnyConnection) -> None:
+    """Refuse what a page of another site had a browser send: nobody showed a key for it."""
+    origin = connection.headers.get("origin")
+    site = connection.headers.get("sec-fetch-site", "none")
+    is_strange = site not in ("none", "same-origin")
+    if origin is not None:
+        is_strange |= urlsplit(origin).netloc != connection.headers.get("host")
+    if is_strange:
+        raise ProblemError(
+            403, "a page of another site may not use a service without keys; make an API key"
+        )
+
+
+def _refuse_strange_host(connection: AnyConnection, own: str) -> None:
+    """Refuse a name that was made to lead to this machine (DNS rebinding)."""
+    try:
+        name = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        name = ""
+    if name != own and not is_loopback(name):
+        raise ProblemError(
+            403, f"without API keys this service answers to localhost only, not to {name[:100]!r}"
+        )
 
 
 def key_of(connection: AnyConnection) -> str | None:

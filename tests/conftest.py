@@ -23,6 +23,7 @@ from pytest_postgresql import factories
 from pytest_postgresql.executors import NoopExecutor
 
 from pgsluice import binaries, embedded
+from pgsluice.aliases import KNOWN
 from pgsluice.migrate import migrate
 
 TOP = Path(__file__).resolve().parents[1]
@@ -142,7 +143,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither the environment nor a `.env` of whoever runs the tests is seen."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
-        if name.startswith(("SLUICE_", "DATABASE_URL", "PG_BIN")):
+        if name.startswith(("SLUICE_", "PG_BIN")) or name in KNOWN:
             monkeypatch.delenv(name)
 
 
@@ -212,7 +213,11 @@ class Service:
 
 def serve(*arguments: str, cwd: Path, **environ: str) -> "subprocess.Popen[str]":
     """Start `pgsluice serve` on a free port; read its first line for the address."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLUICE_", "PG", "DATABASE_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SLUICE_", "PG")) and name not in KNOWN
+    }
     kept["PYTHONPATH"] = str(TOP / "src")
     command = [sys.executable, "-m", "pgsluice", "serve", "--port", "0", *arguments]
     return subprocess.Popen(

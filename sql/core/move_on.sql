@@ -83,7 +83,10 @@ begin
         group by r.part
         order by r.part
     $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
-    using p_job.job_id, case when v_whole then 9223372036854775807 else 50000 end;
+    using p_job.job_id, case
+        when v_whole then 9223372036854775807
+        else sluice.setting('batch_rows', '50000')::bigint
+    end;
     -- a crash since the match has emptied what it wrote
     return (
         select coalesce(sum(s.rows) filter (where s.kind = 'merge' and s.state = 'todo'), 0)
@@ -94,9 +97,9 @@ begin
 end;
 $$;
 comment on function sluice.plan_merge(sluice.job) is
-'Cuts the merge into steps of at most 50,000 records; atomic jobs and tables that refer to
- themselves are merged whole. False when the plan is not what the match left: it was lost in a
- crash.';
+'Cuts the merge into steps of at most sluice.batch_rows records (50,000); atomic jobs and tables
+ that refer to themselves are merged whole. False when the plan is not what the match left: it was
+ lost in a crash.';
 
 create or replace function sluice.has_steps(p_job sluice.job)
 returns boolean

@@ -104,6 +104,7 @@ _TOLD = (
     "export_ttl",
     "max_jobs",
     "sessions_per_import",
+    "batch_rows",
     "webhook_backoff",
 )
 _ROOT = (
@@ -260,6 +261,7 @@ def _pool(settings: Settings, size: int, name: str, stall: int = STALL_SECONDS) 
         name=name,
         stall=stall,
         worker=_worker_name(),
+        api_prefix=f"/{settings.api_prefix}",
         **{name: getattr(settings, name) for name in _TOLD},
     )
 

@@ -20,13 +20,14 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import msgspec
 
 from . import __version__, cli_key, cli_schedule, embedded, logs
+from .aliases import tell_store
 from .binaries import EmbeddedError, find
 from .client import ClientError
 from .database import ask
 from .errors import ProblemError
 from .migrate import MigrationError, migrate, pending_at, scratch_database
 from .server import ListenError, check_host, claim, run
-from .settings import Settings, SettingsError, load
+from .settings import Settings, SettingsError, load, read_env_file
 
 log = logging.getLogger("pgsluice.cli")
 
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(vars(given))
         logs.configure(settings.log_format)
+        tell_store(os.environ, read_env_file(Path(".env")))
         return int(given.command(settings, given))
     except SettingsError as exc:
         return _fail(exc, 2)

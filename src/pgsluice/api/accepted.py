@@ -5,6 +5,7 @@ from typing import Any
 from litestar import Response
 
 from .prefer import wait_for_end, wanted_wait
+from .profile import shown
 from .reply import is_running, json_reply, retry_after
 from .service import AnyRequest, Service
 
@@ -23,12 +24,15 @@ async def accepted(request: AnyRequest, service: Service, job: dict[str, Any]) -
     if wait is not None:
         job = await wait_for_end(service, job, wait)
         headers["Preference-Applied"] = f"wait={wait}"
-    return json_reply(job, 202 if is_running(job) else 200, headers | retry_after(job))
+    status = 202 if is_running(job) else 200
+    reply = await shown(request, job, is_new=status == 202)
+    return json_reply(reply, status, headers | retry_after(job))
 
 
-def replayed(request: AnyRequest, service: Service, first: dict[str, Any]) -> Response[bytes]:
+async def replayed(request: AnyRequest, service: Service, first: dict[str, Any]) -> Response[bytes]:
     """The first reply to this Idempotency-Key again, with the job as it is now."""
     job = service.localized(first["job"])
     request.scope["state"]["job_id"] = job["job_id"]
     headers = {"Location": location(service, job), "Idempotent-Replayed": "true"}
-    return json_reply(job | {"duplicate": True}, first["status"], headers | retry_after(job))
+    reply = await shown(request, job | {"duplicate": True}, is_new=first["status"] == 202)
+    return json_reply(reply, first["status"], headers | retry_after(job))

@@ -9,6 +9,8 @@ from litestar.handlers import BaseRouteHandler
 from ..database import Caller, acting
 from ..errors import ProblemError
 from ..settings import api_keys, is_loopback
+from .profile import choose
+from .query import parse_id
 from .service import AnyConnection, Service, service_of
 
 SCOPES = frozenset(("import", "export", "admin"))
@@ -25,12 +27,14 @@ _NEEDED = {
 }
 
 
-async def guard(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Let a request pass that may do what it asks for: 401, 403 or 429 otherwise.
 
     What runs for it in Postgres then knows whose key it was.
     """
     service = service_of(connection)
+    if handler.opt.get("linked") and await _holds_link(connection, service):
+        return
     caller = await _caller(connection, service)
     connection.scope["state"]["rate"] = caller.rate
     if caller.rate.get("exceeded"):
@@ -38,10 +42,24 @@ async def guard(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
         detail = f"more than {caller.rate['limit']} requests a minute; try again in {wait} seconds"
         raise ProblemError(429, detail, {"Retry-After": wait})
     route = connection.scope["path"].removeprefix(f"/{service.settings.api_prefix}/").split("/")[0]
-    needed = _NEEDED.get(route)
+    needed = handler.opt.get("scopes") or _NEEDED.get(route)
     if needed and "admin" not in caller.scopes and not _enough(caller, route, needed):
         raise _forbidden(service, caller, needed)
+    choose(connection, caller)
     acting.set(caller)
+
+
+async def _holds_link(connection: AnyConnection, service: Service) -> bool:
+    """True for a request by a link that carries its own permission, which needs no key."""
+    token = connection.query_params.get("token")
+    if token is None:
+        return False
+    number = parse_id(connection.path_params["job_id"])
+    if await service.ask("link_holds", job_id=number, token=token):
+        return True
+    if key_of(connection) is None:
+        raise ProblemError(403, "this link is not good, or no longer; get the export for a new one")
+    return False
 
 
 def _enough(caller: Caller, route: str, needed: set[str]) -> bool:

@@ -176,6 +176,7 @@ DOWNLOAD = operation(
     streams("text/csv", "application/x-ndjson", "application/json", "application/zip"),
     _JOB_ID,
     parameter("file", "which one, of an export with several", example="users.csv"),
+    parameter("token", "of a link that needs no key (downloadUrl of profile nest)"),
     parameter("Range", "`bytes=1000-`: the rest of a download that broke", where="header"),
     parameter("If-Range", "the ETag of what is there already", where="header"),
     parameter("If-None-Match", "the ETag that is known", where="header"),

@@ -22,10 +22,14 @@ log = logging.getLogger("pgsluice.api")
 _LINK_SECONDS = 900.0
 
 
-@route("/exports/{job_id:str}/download", http_method=["GET", "HEAD"], opt=doc.DOWNLOAD)
+@route(
+    "/exports/{job_id:str}/download",
+    http_method=["GET", "HEAD"],
+    opt=doc.DOWNLOAD | {"linked": True},
+)
 async def download_export(request: AnyRequest, job_id: str) -> ASGIResponse:
     """The file of an export; 409 before it is done, 410 once it has expired."""
-    query = parse_query(request.scope["query_string"], ("file",))
+    query = parse_query(request.scope["query_string"], ("file", "token"))
     service, number = service_of(request), parse_id(job_id)
     request.scope["state"]["job_id"] = str(number)
     about = await service.ask("export_download", job_id=number, file=query.get("file"))

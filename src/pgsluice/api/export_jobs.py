@@ -12,6 +12,7 @@ from .accepted import accepted, replayed
 from .idempotency import claimed, compare, read_key
 from .json_body import json_object
 from .life import cancel_reply, delete_job, retry_reply
+from .profile import shown
 from .query import parse_id, parse_query
 from .reply import retry_after, tagged_reply
 from .service import AnyRequest, service_of
@@ -29,7 +30,7 @@ async def post_export(request: AnyRequest) -> Response[bytes]:
     async with claimed(service, key, _SCOPE) as first:
         if first is not None:
             compare(first, digest)
-            return replayed(request, service, first)
+            return await replayed(request, service, first)
         job = await service.ask(
             "export_create",
             request=asked,
@@ -52,7 +53,7 @@ async def get_export(request: AnyRequest, job_id: str) -> Response[bytes]:
     job = await service_of(request).job(parse_id(job_id))
     if job["kind"] != "export":
         raise ProblemError(404, f"job {job_id} is an {job['kind']}; see its links")
-    return tagged_reply(request, job, retry_after(job))
+    return tagged_reply(request, await shown(request, job), retry_after(job))
 
 
 @post("/exports/{job_id:str}/cancel", opt=doc.CANCEL, status_code=202)

@@ -14,6 +14,7 @@ from .head import format_of, judge_head, judge_options, require_resource
 from .idempotency import SCOPE, beat, claimed, compare, read_key
 from .incoming import IncomingFile, Received, opened
 from .prefer import wait_for_end, wanted_wait
+from .profile import defaults_of, shown
 from .query import parse_query
 from .reply import is_running, json_reply, retry_after
 from .service import AnyRequest, Service, service_of
@@ -25,6 +26,7 @@ async def post_import(request: AnyRequest) -> Response[bytes]:
     service = service_of(request)
     key = read_key(request.headers.get("idempotency-key"))
     received = Received(parse_query(request.scope["query_string"], options.KNOWN))
+    received.query.defaults = defaults_of(request)
     await judge_head(request, service, received.query)
     with service.upload_slot():
         async with claimed(service, key) as first:
@@ -107,7 +109,8 @@ async def _replay(
     job = service.localized(first["job"])
     request.scope["state"]["job_id"] = job["job_id"]
     headers = {"Location": service.path("imports", job["job_id"]), "Idempotent-Replayed": "true"}
-    return json_reply(job | {"duplicate": True}, first["status"], headers | retry_after(job))
+    reply = await shown(request, job | {"duplicate": True}, is_new=first["status"] == 202)
+    return json_reply(reply, first["status"], headers | retry_after(job))
 
 
 async def _accepted(request: AnyRequest, service: Service, job: dict[str, Any]) -> Response[bytes]:
@@ -117,4 +120,6 @@ async def _accepted(request: AnyRequest, service: Service, job: dict[str, Any]) 
     if wait is not None:
         job = await wait_for_end(service, job, wait)
         headers["Preference-Applied"] = f"wait={wait}"
-    return json_reply(job, 202 if is_running(job) else 200, headers | retry_after(job))
+    status = 202 if is_running(job) else 200
+    reply = await shown(request, job, is_new=status == 202)
+    return json_reply(reply, status, headers | retry_after(job))

@@ -12,6 +12,7 @@ from ..errors import ProblemError
 from . import life_doc
 from . import openapi as doc
 from .download import Download, download
+from .profile import shown, shown_list
 from .query import Fields, parse_id, parse_query
 from .reply import json_reply, next_link, retry_after, tagged_reply
 from .service import AnyRequest, service_of
@@ -48,6 +49,7 @@ async def _list(request: AnyRequest, kind: str | None, fields: Fields) -> Respon
     )
     for job in page["jobs"]:
         service.localized(job)
+    page["jobs"] = await shown_list(request, page["jobs"])
     return json_reply(page, headers=next_link(request, fields.values, page["next"]))
 
 
@@ -56,7 +58,7 @@ async def get_import(request: AnyRequest, job_id: str) -> Response[bytes]:
     """One job with its first errors."""
     parse_query(request.scope["query_string"], ())
     job = await service_of(request).job(parse_id(job_id))
-    return tagged_reply(request, job, retry_after(job))
+    return tagged_reply(request, await shown(request, job), retry_after(job))
 
 
 @get("/imports/{job_id:str}/errors", opt=doc.ERRORS)

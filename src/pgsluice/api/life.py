@@ -12,6 +12,7 @@ from . import life_doc, options
 from .idempotency import claimed, compare, read_key
 from .json_body import json_object
 from .prefer import wait_for_end, wanted_wait
+from .profile import shown
 from .query import Fields, parse_id, parse_query
 from .reply import is_running, json_reply, retry_after
 from .service import AnyRequest, Service, service_of
@@ -43,7 +44,7 @@ async def cancel_reply(request: AnyRequest, kind: str, job_id: str) -> Response[
     service, number = await _known(request, kind, job_id)
     parse_query(request.scope["query_string"], ())
     job = service.localized(await service.ask("cancel_job", job_id=number))
-    return json_reply(job, 202)
+    return json_reply(await shown(request, job), 202)
 
 
 async def delete_job(request: AnyRequest, kind: str, job_id: str) -> None:
@@ -66,7 +67,7 @@ async def retry_reply(
             compare(first, digest)
             job = service.localized(first["job"]) | {"duplicate": True}
             headers = {"Idempotent-Replayed": "true"}
-            return _new_job(service, kind, job, first["status"], headers)
+            return await _new_job(request, service, kind, job, first["status"], headers)
         job = service.localized(
             await service.ask(
                 "retry_job",
@@ -82,14 +83,20 @@ async def retry_reply(
     if (wait := wanted_wait(request.headers.get("prefer", ""))) is not None:
         job = await wait_for_end(service, job, wait)
         headers["Preference-Applied"] = f"wait={wait}"
-    return _new_job(service, kind, job, 202 if is_running(job) else 200, headers)
+    return await _new_job(request, service, kind, job, 202 if is_running(job) else 200, headers)
 
 
-def _new_job(
-    service: Service, kind: str, job: dict[str, Any], status: int, headers: dict[str, str]
+async def _new_job(
+    request: AnyRequest,
+    service: Service,
+    kind: str,
+    job: dict[str, Any],
+    status: int,
+    headers: dict[str, str],
 ) -> Response[bytes]:
     place = {"Location": service.path(f"{kind}s", job["job_id"])}
-    return json_reply(job, status, place | headers | retry_after(job))
+    reply = await shown(request, job, is_new=status == 202)
+    return json_reply(reply, status, place | headers | retry_after(job))
 
 
 async def _known(request: AnyRequest, kind: str, job_id: str) -> tuple[Service, UUID]:

@@ -116,6 +116,8 @@ def build(app: Litestar, version: str) -> Schema:
             "title": "pgsluice",
             "version": version,
             "summary": "Bulk import and export for Postgres tables",
+            "description": "`Accept-Profile: realworld` or `nest` has any reply show jobs as "
+            "that earlier service did (docs/earlier-systems.md); 406 for another name.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": dict(sorted(paths.items())),

@@ -50,7 +50,7 @@ def merge(query: Fields, form: Fields) -> dict[str, str]:
             raise ProblemError(
                 400, f"{name!r} has one value in the query and another in the form; give it once"
             )
-    return query.values | form.values
+    return query.defaults | query.values | form.values
 
 
 def for_sql(values: dict[str, str]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Fields:
     def __init__(self, known: Iterable[str], *, where: str, is_open: bool = False) -> None:
         self.known = tuple(known)
         self.values: dict[str, str] = {}
+        self.defaults: dict[str, str] = {}
         self._where = where
         self._is_open = is_open
 

@@ -142,6 +142,8 @@ POST = operation(
     "Export to a file, later",
     "exports",
     _JOB,
+    parameter("resource", "what to export, if the body does not say it"),
+    parameter("format", "as in the body"),
     _KEY,
     _PREFER,
     refusals=(400, 409, 413, 422, 503),

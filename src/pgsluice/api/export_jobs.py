@@ -13,7 +13,7 @@ from .idempotency import claimed, compare, read_key
 from .json_body import json_object
 from .life import cancel_reply, delete_job, retry_reply
 from .profile import shown
-from .query import parse_id, parse_query
+from .query import Fields, parse_id, parse_query
 from .reply import retry_after, tagged_reply
 from .service import AnyRequest, service_of
 
@@ -23,9 +23,9 @@ _SCOPE = "POST exports"
 @post("/exports", opt=doc.POST, status_code=202)
 async def post_export(request: AnyRequest) -> Response[bytes]:
     """Make an export to the file store a job; SQL judges all of its request at once."""
-    parse_query(request.scope["query_string"], ())
+    query = parse_query(request.scope["query_string"], ("resource", "format"))
     service, key = service_of(request), read_key(request.headers.get("idempotency-key"))
-    asked = await json_object(request)
+    asked = await _asked(request, query)
     digest = _digest(asked)
     async with claimed(service, key, _SCOPE) as first:
         if first is not None:
@@ -39,6 +39,17 @@ async def post_export(request: AnyRequest) -> Response[bytes]:
             idempotency_scope=_SCOPE if key else None,
         )
     return await accepted(request, service, job)
+
+
+async def _asked(request: AnyRequest, query: Fields) -> dict[str, Any]:
+    """The JSON body, with what an earlier system had in the query."""
+    asked = await json_object(request)
+    for name, value in query.values.items():
+        if asked.get(name, value) != value:
+            raise ProblemError(
+                400, f"{name!r} has one value in the query and another in the body; give it once"
+            )
+    return asked | query.values
 
 
 def _digest(asked: dict[str, Any]) -> str:

@@ -32,6 +32,8 @@ commit;
 \ir apply.psql
 \set m 0005_metrics
 \ir apply.psql
+\set m 0006_metadata
+\ir apply.psql
 
 -- Functions and views: replaced as a whole on every run.
 begin;
@@ -84,6 +86,7 @@ begin;
 \ir ../sql/core/carry_out.sql
 \ir ../sql/core/claim.sql
 \ir ../sql/core/next_step.sql
+\ir ../sql/core/import_now.sql
 \ir ../sql/core/fetch.sql
 \ir ../sql/core/psql.sql
 \ir ../sql/core/sweep.sql
@@ -125,6 +128,10 @@ begin;
 \ir ../sql/profiles/profile.sql
 \ir ../sql/core/schema.sql
 \ir ../sql/core/template.sql
+
+-- The earlier systems: their calls and the shapes of their replies.
+\ir ../sql/profiles/users_bulk.sql
+\ir ../sql/profiles/import_jobs.sql
 
 -- The resources that ship.
 \ir ../sql/resources/app.sql

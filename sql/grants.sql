@@ -63,7 +63,7 @@ begin
         grant select on sluice.ledger, sluice.resource, sluice.rule, sluice.job, sluice.step,
         sluice.schedule, sluice.tick, sluice.delivery, sluice.delivery_attempt,
         sluice.export_file, sluice.job_total, sluice.http_total to sluice_reader;
-        grant select on sluice.jobs to sluice_reader;
+        grant select on sluice.jobs, sluice.import_jobs to sluice_reader;
     end if;
     -- a table of an import begun in psql is to be used and dropped by the service
     if to_regrole('sluice_operator') is not null and to_regrole('sluice_service') is not null

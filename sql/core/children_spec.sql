@@ -24,7 +24,7 @@ begin
         end if;
         v_child := sluice.table_spec(v_name);
         v_fields := sluice.spec_fields(v_child, '[]', '{}', 'child', 'line');
-        v_names := sluice.map_names(v_child, null);
+        v_names := sluice.map_names(v_child, sluice.child_mapping(v_name, p_options -> 'mapping'));
         v_children := v_children || (v_child || jsonb_build_object(
             'place', v_place,
             'name', v_name,

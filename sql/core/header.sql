@@ -25,10 +25,19 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_names constant jsonb := sluice.field_names(p_spec);
+    -- names inside the lists of children are theirs to map
+    v_mapping constant jsonb := (
+        select jsonb_object_agg(m.key, m.value)
+        from jsonb_each(p_mapping) as m
+        where not exists (
+            select from jsonb_array_elements_text(p_spec -> 'children') as c (name)
+            where starts_with(m.key, c.name || '.')
+        )
+    );
     v_bad record;
 begin
     select m.key, m.value into v_bad
-    from jsonb_each_text(coalesce(p_mapping, '{}')) as m
+    from jsonb_each_text(coalesce(v_mapping, '{}')) as m
     where m.value is not null and not v_names ? m.value
     limit 1;
     if found then
@@ -40,12 +49,23 @@ begin
     -- a name mapped to null is left out
     return v_names || coalesce((
         select jsonb_object_agg(m.key, coalesce(v_names ->> m.value, '_ignored'))
-        from jsonb_each_text(p_mapping) as m
+        from jsonb_each_text(v_mapping) as m
     ), '{}');
 end;
 $$;
 comment on function sluice.map_names(jsonb, jsonb) is
 'sluice.field_names, with the names that the job maps by itself. IO400 for a mapping to no field.';
+
+create or replace function sluice.child_mapping(p_child text, p_mapping jsonb)
+returns jsonb
+language sql immutable
+begin atomic
+select jsonb_object_agg(substr(m.key, length(p_child) + 2), m.value)
+from jsonb_each(p_mapping) as m
+where starts_with(m.key, p_child || '.');
+end;
+comment on function sluice.child_mapping(text, jsonb) is
+'What of option mapping is for a child resource: {"addresses.zip": "postal_code"}.';
 
 create or replace function sluice.folded_names(p_names jsonb)
 returns jsonb

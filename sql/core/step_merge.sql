@@ -188,10 +188,11 @@ $$;
 comment on function sluice.reject_writes(sluice.job, jsonb) is
 'Makes rejects of the records that could not be written.';
 
-create or replace function sluice.merge_step(p_job sluice.job, p_step sluice.step)
+create or replace function sluice.carry_out_plan(
+    p_job sluice.job, p_step sluice.step, p_yields boolean
+)
 returns bigint
 language plpgsql volatile
-set lock_timeout = '2s'
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -226,7 +227,8 @@ begin
         when sqlstate 'IO200' then null;
         when others then
             v_code := sqlstate;
-            if v_code <> '40002' and sluice.fault_class(v_code) <> 'record' then
+            if v_code <> '40002' and sluice.fault_class(v_code) <> 'record'
+                or p_yields and v_code in ('23505', '40002') then
                 raise;
             end if;
             -- subtransactions in thousands overflow the whole server's cache of them:
@@ -252,6 +254,20 @@ begin
         where j.job_id = p_job.job_id;
     end if;
     return v_rows;
+end;
+$$;
+comment on function sluice.carry_out_plan(sluice.job, sluice.step, boolean) is
+'A range of record numbers into the target, with the record that it was done. p_yields: fails as a
+ whole when another writer was faster (23505, 40002), for a caller who then matches again.';
+
+create or replace function sluice.merge_step(p_job sluice.job, p_step sluice.step)
+returns bigint
+language plpgsql volatile
+set lock_timeout = '2s'
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return sluice.carry_out_plan(p_job, p_step, false);
 end;
 $$;
 comment on function sluice.merge_step(sluice.job, sluice.step) is

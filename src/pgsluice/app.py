@@ -17,6 +17,9 @@ from .api import (
     access,
     deliveries,
     docs,
+    earlier,
+    earlier_a,
+    earlier_e,
     events,
     export_files,
     export_jobs,
@@ -32,7 +35,6 @@ from .api import (
     schedules,
 )
 from .api.envelope import Envelope
-from .api.reply import problem_reply
 from .api.service import AnyRequest, Service
 from .database import STALL_SECONDS, Error, Pool, call, new_pool, problem_of
 from .errors import ProblemError
@@ -89,6 +91,12 @@ _API = (
     deliveries.get_deliveries,
     deliveries.redeliver,
 )
+# Where the earlier systems had them: SLUICE_API_PREFIX does not move these.
+_EARLIER = (
+    earlier_a.bulk_users,
+    earlier_e.post_user_import,
+    earlier_e.get_user_import,
+)
 # Connections that carry files: a disk or a store may stand still for so long.
 _SLOW_SECONDS = 60
 # Webhooks on their way at once: a receiver that is slow must not hold up all others.
@@ -134,6 +142,7 @@ def create_app(settings: Settings) -> Litestar:
     app = Litestar(
         route_handlers=[
             Router(f"/{settings.api_prefix}", route_handlers=_API, guards=[access.guard]),
+            Router("/", route_handlers=_EARLIER, guards=[access.guard]),
             *_ROOT,
         ],
         lifespan=[lambda _: _running(service)],
@@ -278,7 +287,7 @@ def _refuse(request: AnyRequest, exc: Exception) -> Response[bytes]:
             exc_info=exc if problem.status == 500 else None,
             extra={"fields": {"request_id": request.state.get("request_id")}},
         )
-    return problem_reply(request, problem)
+    return earlier.refusal(request, problem)
 
 
 def _problem(request: AnyRequest, exc: Exception) -> ProblemError:

@@ -89,13 +89,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="realworld or nest: reply as that earlier system did, unless told else"),
     ] = ""
     public_url: Annotated[
-        str | None,
+        str,
         Meta(
-            pattern=r"^https?://[^\s/?#]+$",
+            pattern=r"^(https?://[^\s/?#]+)?$",
             description="scheme and host under which clients reach the service, for links; "
             "none: as the request has it",
         ),
-    ] = None
+    ] = ""
     worker: Annotated[bool, Meta(description="run the worker inside serve: true or false")] = True
     import_sessions: Annotated[
         int, Meta(ge=1, le=64, description="sessions with which a worker takes steps of imports")

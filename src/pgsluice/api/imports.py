@@ -7,12 +7,12 @@ from litestar import Response, post
 
 from ..database import call
 from ..ingest.body import as_text
-from ..ingest.format import Format
+from ..ingest.format import Format, detect
 from ..ingest.receive import Upload
 from . import import_doc, options
-from .head import format_of, judge_head, judge_options, require_resource
+from .head import format_of, judge_head, judge_options, judge_source, require_resource
 from .idempotency import SCOPE, beat, claimed, compare, read_key
-from .incoming import IncomingFile, Received, opened
+from .incoming import MULTIPART, IncomingFile, Received, media_type_of, opened
 from .prefer import wait_for_end, wanted_wait
 from .query import parse_query
 from .reply import is_running, json_reply, retry_after
@@ -45,6 +45,10 @@ async def _receive(
             values = received.values
             if received.form.values:
                 await judge_options(service, values)
+            if file is None:
+                return await _fetch(service, received, key)
+            if media_type_of(request) != MULTIPART:
+                require_resource(values)
             kind = format_of(values, file.name, file.media_type)
             upload = _upload(service, values, file, kind, key)
             text = as_text(
@@ -96,13 +100,34 @@ async def _finish(
     return job
 
 
+async def _fetch(service: Service, received: Received, key: str | None) -> dict[str, Any]:
+    """The job whose file a worker will fetch."""
+    values = received.values
+    judge_source(service, values)
+    async with service.pool.connection() as conn:
+        job: dict[str, Any] = await call(
+            conn,
+            "fetch_create",
+            resource=require_resource(values),
+            source=dict(received.source),
+            format=detect(values["format"]).format if values.get("format") else None,
+            options=options.for_sql(values),
+            file_name=values.get("file_name"),
+            digest=received.digest,
+            idempotency_key=key,
+            idempotency_scope=SCOPE if key else None,
+        )
+    return job
+
+
 async def _replay(
     request: AnyRequest, service: Service, received: Received, first: dict[str, Any]
 ) -> Response[bytes]:
     """The first reply again, with the job as it is now, if the payload is the same."""
     async with opened(request, received) as file:
-        async for _ in file.body:
-            pass
+        if file is not None:
+            async for _ in file.body:
+                pass
     compare(first, received.digest)
     job = service.localized(first["job"])
     request.scope["state"]["job_id"] = job["job_id"]

@@ -125,7 +125,7 @@ begin
         worker = null,
         taken_at = null,
         not_before = clock_timestamp() + greatest(
-            v_pause, make_interval(secs => least(retry_after, 86400))
+            v_pause, make_interval(secs => least(coalesce(retry_after, 0), 86400))
         )
     where d.delivery_id = v_delivery.delivery_id;
     return 'pending';

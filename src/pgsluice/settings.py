@@ -130,11 +130,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="longest time that fetching one file may take, in seconds")
     ] = 3600
     webhook_secret: Annotated[
-        str | None,
-        Meta(
-            pattern=r"^whsec_[A-Za-z0-9+/]{16,}={0,2}$",
-            description="whsec_… that signs webhooks; without it the database keeps one",
-        ),
+        Annotated[str, Meta(pattern=r"^whsec_[A-Za-z0-9+/]{16,}={0,2}$")] | None,
+        Meta(description="whsec_… that signs webhooks; without it the database keeps one"),
     ] = None
     url: Annotated[
         str, Meta(min_length=1, description="where commands such as schedule find the service")

@@ -159,7 +159,7 @@ class Ranges:
         ask.head(206 if start else 200, Content_Length=len(rest), **headers)
         if self.cuts:
             ask.wfile.write(rest[: self.cuts.pop(0)])
-            ask.cut()
+            ask.close_connection = True
             return
         ask.wfile.write(rest)
 

@@ -78,6 +78,7 @@ create function public.slow() returns trigger language plpgsql as
     $$ begin perform pg_sleep((select seconds from public.slow)); return null; end $$;
 create trigger slow after insert on app.users for each statement execute function public.slow();
 """
+SLEEPS = "select count(*) > 0 from pg_stat_activity where wait_event = 'PgSleep'"
 ROWS = 120_000
 
 
@@ -90,7 +91,7 @@ def house_of(fleet: Fleet) -> House:
 
 def in_merge(fleet: Fleet) -> bool:
     """A session is in the middle of a merge step."""
-    return bool(fleet.one("select count(*) > 0 from pg_stat_activity where wait_event = 'PgSleep'"))
+    return bool(fleet.one(SLEEPS))
 
 
 def is_exact(job: dict[str, Any], fleet: Fleet) -> None:
@@ -152,6 +153,19 @@ def test_a_worker_that_is_told_twice_ends_at_once(
     # Postgres notices that the session's client is gone, and rolls its step back
     fleet.worker()
     is_exact(house_of.ended(job_id), fleet)
+
+
+def test_a_service_that_is_told_twice_ends_at_once(house: House, conn: psycopg.Connection) -> None:
+    process = house.open()
+    conn.execute(SLOW.encode())
+    conn.execute("update public.slow set seconds = 60")
+    house.post(users(0, 5000))
+    until(lambda: one(conn, SLEEPS))
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(2) == 128 + signal.SIGTERM
+    until(lambda: not one(conn, SLEEPS), 3)
 
 
 def test_a_job_of_a_killed_worker_ends_elsewhere(fleet: Fleet, house_of: House) -> None:

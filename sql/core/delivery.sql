@@ -98,7 +98,7 @@ begin
         set attempts = d.attempts - 1, worker = null, taken_at = null
         where d.delivery_id = v_delivery.delivery_id and d.attempts = attempt
             and d.taken_at is not null;
-        perform sluice.announce('work');
+        perform sluice.announce('webhook');
         return 'pending';
     end if;
     insert into sluice.delivery_attempt as a (delivery_id, attempt, status, error, duration_ms)

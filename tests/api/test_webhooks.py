@@ -190,7 +190,7 @@ def test_after_ten_attempts_it_is_given_up(
             "update sluice.delivery set not_before = clock_timestamp() where job_id = %s",
             [job["job_id"]],
         )
-        database.execute("select sluice.announce('work')")
+        database.execute("select sluice.announce('webhook')")
     found = deliveries(job, is_over)
     assert (found["state"], len(found["attempts"])) == ("failed", 10)
     assert found["next_attempt_at"] is None
@@ -238,7 +238,7 @@ def test_private_addresses_are_not_asked(
                 " values (sluice.uuid_v7(), %s, %s)",
                 [job, url],
             )
-        conn.execute("select sluice.announce('work')")
+        conn.execute("select sluice.announce('webhook')")
         end = time.monotonic() + 20
         while time.monotonic() < end:
             rows = conn.execute(

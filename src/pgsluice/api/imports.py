@@ -10,12 +10,11 @@ from ..ingest.body import as_text
 from ..ingest.format import Format, detect
 from ..ingest.receive import Upload
 from . import import_doc, options
+from .accepted import accepted, replayed
 from .head import format_of, judge_head, judge_options, judge_source, require_resource
 from .idempotency import SCOPE, beat, claimed, compare, read_key
 from .incoming import MULTIPART, IncomingFile, Received, media_type_of, opened
-from .prefer import wait_for_end, wanted_wait
 from .query import parse_query
-from .reply import is_running, json_reply, retry_after
 from .service import AnyRequest, Service, service_of
 
 
@@ -29,10 +28,10 @@ async def post_import(request: AnyRequest) -> Response[bytes]:
     with service.upload_slot():
         async with claimed(service, key) as first:
             if first is not None:
-                return await _replay(request, service, received, first)
+                await _compare(request, received, first)
+                return replayed(request, service, first)
             job = await _receive(request, service, received, key)
-    request.scope["state"]["job_id"] = job["job_id"]
-    return await _accepted(request, service, service.localized(job))
+    return await accepted(request, service, job)
 
 
 async def _receive(
@@ -120,26 +119,10 @@ async def _fetch(service: Service, received: Received, key: str | None) -> dict[
     return job
 
 
-async def _replay(
-    request: AnyRequest, service: Service, received: Received, first: dict[str, Any]
-) -> Response[bytes]:
-    """The first reply again, with the job as it is now, if the payload is the same."""
+async def _compare(request: AnyRequest, received: Received, first: dict[str, Any]) -> None:
+    """Read the request to its end; refuse it when the first one with its key was another."""
     async with opened(request, received) as file:
         if file is not None:
             async for _ in file.body:
                 pass
     compare(first, received.digest)
-    job = service.localized(first["job"])
-    request.scope["state"]["job_id"] = job["job_id"]
-    headers = {"Location": service.path("imports", job["job_id"]), "Idempotent-Replayed": "true"}
-    return json_reply(job | {"duplicate": True}, first["status"], headers | retry_after(job))
-
-
-async def _accepted(request: AnyRequest, service: Service, job: dict[str, Any]) -> Response[bytes]:
-    """202 at once; or what became of the job within the time the client is willing to wait."""
-    headers = {"Location": service.path("imports", job["job_id"]), "Vary": "Prefer"}
-    wait = wanted_wait(request.headers.get("prefer", ""))
-    if wait is not None:
-        job = await wait_for_end(service, job, wait)
-        headers["Preference-Applied"] = f"wait={wait}"
-    return json_reply(job, 202 if is_running(job) else 200, headers | retry_after(job))

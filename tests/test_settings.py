@@ -39,6 +39,8 @@ def test_an_env_file_may_have_quotes_comments_and_export(tmp_path: Path) -> None
         ("SLUICE_API_PREFIX", "/v1"),
         ("SLUICE_MAX_UPLOAD_BYTES", "-1"),
         ("SLUICE_LOG_FORMAT", "xml"),
+        ("SLUICE_WEBHOOK_SECRET", "secret"),
+        ("SLUICE_WEBHOOK_BACKOFF", "0"),
     ],
 )
 def test_a_bad_value_is_named(name: str, value: str) -> None:

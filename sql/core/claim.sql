@@ -54,9 +54,8 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- lost in a crash it is only not counted
-    perform set_config('synchronous_commit', 'off', true);
-    -- known to this session alone; undone with the transaction
+    -- known to this session alone; undone with the transaction. Its commit waits for the disk: what
+    -- crashes Postgres at once would never be counted
     perform set_config('sluice.claim', p_claim::text, false);
     return jsonb_build_object('status', 'claimed', 'job_id', p_job_id);
 end;

@@ -66,7 +66,7 @@ begin
         ended_at = null
     -- one that a worker is sending this moment is let be
     where d.job_id = v_job.job_id and d.taken_at is null;
-    perform sluice.announce('work');
+    perform sluice.announce('webhook');
     return sluice.deliveries_json(v_job.job_id);
 end;
 $$;

@@ -98,7 +98,7 @@ begin
         set attempts = d.attempts - 1, worker = null, taken_at = null
         where d.delivery_id = v_delivery.delivery_id and d.attempts = attempt
             and d.taken_at is not null;
-        perform sluice.announce('work');
+        perform sluice.announce('webhook');
         return 'pending';
     end if;
     insert into sluice.delivery_attempt as a (delivery_id, attempt, status, error, duration_ms)
@@ -125,7 +125,7 @@ begin
         worker = null,
         taken_at = null,
         not_before = clock_timestamp() + greatest(
-            v_pause, make_interval(secs => least(retry_after, 86400))
+            v_pause, make_interval(secs => least(coalesce(retry_after, 0), 86400))
         )
     where d.delivery_id = v_delivery.delivery_id;
     return 'pending';

@@ -16,7 +16,7 @@ select pg_notify('sluice', p_news);
 end;
 comment on function sluice.announce(text) is
 'Tells all who listen on channel sluice, at commit: "job <id>" moved or ended, "work": there is
- something to take, "schedule": the times of schedules changed.';
+ something to take, "schedule": the times of schedules changed, "webhook": one is to be delivered.';
 
 create or replace function sluice.take_lease(p_phase text, p_kind text)
 returns sluice.job
@@ -132,7 +132,7 @@ begin
     if v_job.callback_url is not null then
         insert into sluice.delivery (delivery_id, job_id, url)
         values (sluice.uuid_v7(), p_job_id, v_job.callback_url);
-        perform sluice.announce('work');
+        perform sluice.announce('webhook');
     end if;
     perform sluice.announce('job ' || p_job_id);
 end;

@@ -54,7 +54,7 @@ begin
             'a schedule cannot be named %', coalesce(quote_literal(left(p_name, 200)), 'null')
             using errcode = 'IO400', hint = 'give up to 100 letters, digits, points, _ and -';
     elsif p_missed is null or p_missed not in ('once', 'skip') then
-        perform sluice.option_error('missed', p_missed, 'it takes one of once, skip');
+        perform sluice.option_error('missed', coalesce(p_missed, 'null'), 'it takes one of once, skip');
     elsif jsonb_typeof(p_request) is distinct from 'object' then
         raise exception 'the request of a schedule must be a JSON object' using
             errcode = 'IO400', hint = 'such as {"resource": "users", "url": "https://…"}';
@@ -63,7 +63,7 @@ begin
     elsif p_kind = 'export' then
         perform sluice.check_request(sluice.export_request(null, null, p_request));
     else
-        perform sluice.option_error('kind', p_kind, 'it takes one of import, export');
+        perform sluice.option_error('kind', coalesce(p_kind, 'null'), 'it takes one of import, export');
     end if;
     perform sluice.check_scope(p_kind);
 end;

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -12,7 +10,6 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from . import __version__
-from . import tasks as queue
 from .api import (
     access,
     deliveries,
@@ -36,19 +33,10 @@ from .api import (
 )
 from .api.envelope import Envelope
 from .api.service import AnyRequest, Service
-from .database import STALL_SECONDS, Error, Pool, call, new_pool, problem_of
+from .database import Error, problem_of
 from .errors import ProblemError
 from .settings import Settings
-from .store import Store
-from .work.clock import Clock
-from .work.deliveries import Deliveries
-from .work.exports import Exports
-from .work.fetches import Fetches
-from .work.files import Files
-from .work.housekeeping import Housekeeping
-from .work.loops import Hand, run_hand
-from .work.news import News
-from .work.steps import Steps
+from .worker import SLOW_SECONDS, hearing, new_news, pool_of, working
 
 log = logging.getLogger("pgsluice.app")
 
@@ -97,24 +85,6 @@ _EARLIER = (
     earlier_e.post_user_import,
     earlier_e.get_user_import,
 )
-# Connections that carry files: a disk or a store may stand still for so long.
-_SLOW_SECONDS = 60
-# Webhooks on their way at once: a receiver that is slow must not hold up all others.
-_DELIVERIES = 4
-# Seconds that running work may go on after a SIGTERM.
-_PATIENCE = 10.0
-# What SQL reads: SLUICE_STAGE is sluice.stage there.
-_TOLD = (
-    "stage",
-    "idempotency_ttl",
-    "job_ttl",
-    "stage_ttl",
-    "export_ttl",
-    "max_jobs",
-    "sessions_per_import",
-    "batch_rows",
-    "webhook_backoff",
-)
 _ROOT = (
     health.health,
     health.ready,
@@ -133,10 +103,10 @@ def create_app(settings: Settings) -> Litestar:
     size = settings.pool_size
     service = Service(
         settings,
-        pool=_pool(settings, size, "pgsluice api"),
-        uploads=_pool(settings, size, "pgsluice upload", _SLOW_SECONDS),
+        pool=pool_of(settings, size, "pgsluice api"),
+        uploads=pool_of(settings, size, "pgsluice upload", SLOW_SECONDS),
         # whoever downloads may pause as long as they like
-        downloads=_pool(settings, max(2, size // 2), "pgsluice download", 0),
+        downloads=pool_of(settings, max(2, size // 2), "pgsluice download", 0),
         news=new_news(settings),
     )
     app = Litestar(
@@ -180,99 +150,6 @@ async def _counting(service: Service) -> AsyncIterator[None]:
         await asyncio.gather(counting, return_exceptions=True)
         with suppress(Exception):
             await metrics.hand_over(service)
-
-
-def new_news(settings: Settings) -> News:
-    """The news of the database of the settings; `hearing` frames their life."""
-    return News(settings.listen_url or settings.database_url or "")
-
-
-@asynccontextmanager
-async def hearing(news: News) -> AsyncIterator[News]:
-    """Hear the news for as long as the block lasts."""
-    listener = asyncio.create_task(news.listen(), name="news")
-    try:
-        yield news
-    finally:
-        listener.cancel()
-        await asyncio.gather(listener, return_exceptions=True)
-
-
-@asynccontextmanager
-async def working(settings: Settings, news: News) -> AsyncIterator[None]:
-    """A worker with all its hands, for as long as the block lasts.
-
-    At the end what runs has ten seconds; then it is cancelled, and given back.
-    """
-    url = settings.listen_url or settings.database_url or ""
-    stopping = asyncio.Event()
-    store = Store(settings.store)
-    # calls alone: imports; the rest: one each for sweeping, the clock and deliveries
-    log.info(
-        "worker %s starts",
-        _worker_name(),
-        extra={
-            "fields": {
-                name: getattr(settings, name)
-                for name in ("import_sessions", "exports", "fetches", "max_jobs")
-            }
-        },
-    )
-    calls = _pool(settings, settings.import_sessions + 4, "pgsluice worker")
-    # a connection that carries bytes, and one that keeps the lease
-    size = 2 * (settings.exports + settings.fetches)
-    transfers = _pool(settings, size, "pgsluice transfer", _SLOW_SECONDS)
-    async with calls, transfers:
-        hands: list[tuple[Hand, int]] = [
-            (Steps(calls), settings.import_sessions),
-            (Fetches(transfers, settings, stopping), settings.fetches),
-            (Housekeeping(calls), 1),
-            (Clock(calls), 1),
-            (Deliveries(calls, settings), _DELIVERIES),
-            (Exports(transfers, store), settings.exports),
-            (Files(calls, store), 1),
-        ]
-        tasks = [
-            asyncio.create_task(run_hand(hand, slots, news, stopping)) for hand, slots in hands
-        ]
-        listener = asyncio.create_task(queue.listen(url, lambda: news.tell("work")))
-        try:
-            yield
-        finally:
-            await queue.stop(listener)
-            stopping.set()
-            news.tell_all()
-            _, late = await asyncio.wait(tasks, timeout=_PATIENCE)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await _pass_on(calls)
-            log.info("worker %s has ended", _worker_name())
-
-
-async def _pass_on(pool: Pool) -> None:
-    """Tell all others to look: what we have left undone goes on elsewhere at once."""
-    try:
-        async with asyncio.timeout(2), pool.connection() as conn:
-            await call(conn, "announce", p_news="work")
-    except (Error, TimeoutError) as exc:
-        log.debug("nobody could be told that we stop: %s", exc)
-
-
-def _worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _pool(settings: Settings, size: int, name: str, stall: int = STALL_SECONDS) -> Pool:
-    return new_pool(
-        settings.database_url or "",
-        size=size,
-        name=name,
-        stall=stall,
-        worker=_worker_name(),
-        api_prefix=f"/{settings.api_prefix}",
-        **{name: getattr(settings, name) for name in _TOLD},
-    )
 
 
 def _refuse(request: AnyRequest, exc: Exception) -> Response[bytes]:

@@ -90,8 +90,8 @@ def worker(settings: Settings, _given: argparse.Namespace) -> int:
 
 
 async def _work(settings: Settings) -> None:
-    # Litestar takes half a second to import: only where it is needed
-    from .app import hearing, new_news, working
+    # Clients of stores and of the web take a while to import: only where they are needed
+    from .worker import hearing, new_news, working
 
     over = asyncio.Event()
 

@@ -61,11 +61,16 @@ class _Single:
         return self._compressor.flush() if self._compressor else b""
 
 
+class _ZipFile(zipfile.ZipFile):
+    def __del__(self) -> None:
+        """One that is given up in the middle of a part has nothing to close, and no complaint."""
+
+
 class _Zip:
     def __init__(self, *, is_stored: bool) -> None:
         self._out = _Out()
         method = zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED
-        self._zip = zipfile.ZipFile(self._out, "w", method, compresslevel=_LEVEL)  # type: ignore[call-overload]
+        self._zip = _ZipFile(self._out, "w", method, compresslevel=_LEVEL)  # type: ignore[call-overload]
         self._part: IO[bytes] | None = None
 
     def begin(self, name: str) -> bytes:

@@ -26,6 +26,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._closing = closing
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.told_twice = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -41,6 +42,8 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit and self._loop is not None:
             log.warning("told twice to stop: ending at once")
+            logging.getLogger("uvicorn.error").disabled = True  # it would tell of what we cancel
+            self.told_twice = sig
             self._loop.call_soon_threadsafe(_cancel_all)
         super().handle_exit(sig, frame)
 
@@ -99,7 +102,7 @@ def run(settings: Settings, claimed: socket.socket) -> int:
     try:
         server.run(sockets=[claimed])
     except asyncio.CancelledError:
-        return 1
+        return 128 + server.told_twice
     if not server.started:
         raise ListenError("the service could not start; the log above says why")
     return 0

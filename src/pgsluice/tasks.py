@@ -1,6 +1,5 @@
 """The queue: procrastinate carries the wake-up from the commit that accepts a job to a worker."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -86,9 +85,3 @@ async def listen(dsn: str, wake: Callable[[], None]) -> None:
                 )
 
     await keep_running(work, "listen to the queue", is_over=lambda: False)
-
-
-async def stop(listener: "asyncio.Task[None]") -> None:
-    """End a listener and wait until its worker has left the queue."""
-    listener.cancel()
-    await asyncio.gather(listener, return_exceptions=True)

@@ -30,7 +30,7 @@ CSV = {"Content-Type": "text/csv"}
         ("resource=users&format=xml", "format"),
         ("resource=users&encoding=zlib", "encoding"),
         ("resource=users&delimiter=abc", "delimiter"),
-        ("resource=users&url=https://example.org/u.csv", "URL"),
+        ("resource=users&url=https://example.org/u.csv", "brings a file"),
     ],
 )
 def test_a_wrong_query_is_refused(
@@ -47,9 +47,9 @@ def test_a_format_that_nothing_tells_is_refused(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?resource=users"])
-def test_a_url_request_is_told_to_send_the_file(http: httpx.Client, query: str) -> None:
-    body = {"resource": "users", "url": "https://example.org/u.csv"}
-    assert "URL" in is_problem(http.post(f"/v1/imports{query}", json=body), 400)["detail"]
+def test_a_lone_object_without_a_url_is_no_list(http: httpx.Client, query: str) -> None:
+    body = {"resource": "users", "email": "ann@example.org"}
+    assert "array" in is_problem(http.post(f"/v1/imports{query}", json=body), 400)["detail"]
 
 
 def test_an_unknown_content_encoding_is_415(http: httpx.Client) -> None:

@@ -4,7 +4,6 @@ import json
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ import pytest
 
 from ..conftest import address, serve, stop
 from .client import Client
-from .fleet import Fleet, Server
+from .fleet import Fleet, Server, until
 
 ENDED = ("completed", "failed", "cancelled")
 
@@ -75,15 +74,6 @@ class House:
 
 def found(job: dict[str, Any]) -> dict[str, Any] | None:
     return job if job["status"] in ENDED else None
-
-
-def until(look: Callable[[], Any], seconds: float = 20) -> Any:
-    """What `look` returns once that is true."""
-    end = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < end, f"nothing after {seconds} s"
-        time.sleep(0.02)
-    return seen
 
 
 @pytest.fixture

@@ -2,10 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import psycopg
@@ -13,6 +17,7 @@ import pytest
 
 from ..conftest import TOP, stop
 from .conftest import House, one, users
+from .fleet import Fleet, until
 
 KIND = {"csv": "text/csv", "ndjson": "application/x-ndjson", "json": "application/json"}
 
@@ -64,6 +69,141 @@ def test_twenty_small_imports_at_once(workers: House, conn: psycopg.Connection) 
     assert [job["counts"]["rejected"] for job in jobs] == [1] * 20
     assert one(conn, "select count(*) from app.users") == 1 + 15 * 99
     assert one(conn, "select count(*) from app.articles") == 5 * 99
+
+
+# How long the merge of a step takes more can be changed while it runs.
+SLOW = """
+create table public.slow as select 0.5 as seconds;
+create function public.slow() returns trigger language plpgsql as
+    $$ begin perform pg_sleep((select seconds from public.slow)); return null; end $$;
+create trigger slow after insert on app.users for each statement execute function public.slow();
+"""
+SLEEPS = "select count(*) > 0 from pg_stat_activity where wait_event = 'PgSleep'"
+ROWS = 120_000
+
+
+@pytest.fixture
+def house_of(fleet: Fleet) -> House:
+    """An API without a worker; workers come as the test says."""
+    fleet.run(SLOW)
+    return House(fleet.folder, fleet.dsn, fleet.api().url)
+
+
+def in_merge(fleet: Fleet) -> bool:
+    """A session is in the middle of a merge step."""
+    return bool(fleet.one(SLEEPS))
+
+
+def is_exact(job: dict[str, Any], fleet: Fleet) -> None:
+    assert job["status"] == "completed", job
+    good = ROWS - ROWS // 100
+    assert {name: n for name, n in job["counts"].items() if n} == {
+        "received": ROWS,
+        "inserted": good,
+        "rejected": ROWS - good,
+    }
+    assert fleet.one("select count(*) from app.users") == good
+    assert not fleet.tracebacks()
+
+
+def test_a_worker_that_is_told_to_stop_ends_its_steps(fleet: Fleet, house_of: House) -> None:
+    first = fleet.worker()
+    job_id = house_of.post(users(0, ROWS))
+    until(lambda: in_merge(fleet))
+    started = time.monotonic()
+    assert first.terminate() == 0
+    assert time.monotonic() - started < 4
+    done = fleet.one("select count(*) from sluice.step where kind = 'merge' and state = 'done'")
+    assert done > 0, "what had begun came to its end"
+    assert '"message": "worker' in first.said()
+    fleet.worker()
+    is_exact(house_of.ended(job_id), fleet)
+
+
+def test_a_step_that_takes_too_long_goes_on_elsewhere(fleet: Fleet, house_of: House) -> None:
+    fleet.run("update public.slow set seconds = 60")
+    first = fleet.worker()
+    job_id = house_of.post(users(0, ROWS))
+    until(lambda: in_merge(fleet))
+    fleet.run("update public.slow set seconds = 0")
+    second = fleet.worker()
+    started = time.monotonic()
+    assert first.terminate(15) == 0
+    stopped = time.monotonic()
+    assert 9 < stopped - started < 12
+    is_exact(house_of.ended(job_id), fleet)
+    assert time.monotonic() - stopped < 3, "it was told that there is work again"
+    assert second.terminate() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_told_twice_ends_at_once(
+    fleet: Fleet, house_of: House, number: int
+) -> None:
+    fleet.run("update public.slow set seconds = 60")
+    first = fleet.worker()
+    job_id = house_of.post(users(0, ROWS))
+    until(lambda: in_merge(fleet))
+    assert first.process
+    first.process.terminate()
+    time.sleep(0.5)
+    os.kill(first.pid, number)
+    assert first.process.wait(1) == 128 + number
+    fleet.run("update public.slow set seconds = 0")
+    # Postgres notices that the session's client is gone, and rolls its step back
+    fleet.worker()
+    is_exact(house_of.ended(job_id), fleet)
+
+
+def test_a_service_that_is_told_twice_ends_at_once(house: House, conn: psycopg.Connection) -> None:
+    process = house.open()
+    conn.execute(SLOW.encode())
+    conn.execute("update public.slow set seconds = 60")
+    house.post(users(0, 5000))
+    until(lambda: one(conn, SLEEPS))
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(2) == 128 + signal.SIGTERM
+    until(lambda: not one(conn, SLEEPS), 3)
+
+
+def test_a_job_of_a_killed_worker_ends_elsewhere(fleet: Fleet, house_of: House) -> None:
+    first, second = fleet.worker(), fleet.worker()
+    job_id = house_of.post(users(0, ROWS))
+    until(lambda: in_merge(fleet))
+    first.kill()
+    started = time.monotonic()
+    is_exact(house_of.ended(job_id), fleet)
+    assert time.monotonic() - started < 15
+    assert second.terminate() == 0
+
+
+def test_events_and_waits_hear_of_workers_elsewhere(fleet: Fleet, house_of: House) -> None:
+    fleet.worker(), fleet.worker()
+    job_id = house_of.post(users(0, ROWS))
+    names = []
+    with httpx.stream("GET", f"{house_of.url}/v1/imports/{job_id}/events", timeout=60) as reply:
+        for line in reply.iter_lines():
+            names += [line] if line.startswith("event") else []
+    told = datetime.now(UTC)
+    ended = datetime.fromisoformat(house_of.job(job_id)["completed_at"])
+    assert (told - ended).total_seconds() < 0.4
+    assert names[-1] == "event: end"
+    assert names.count("event: progress") >= 3
+
+    fleet.run("update public.slow set seconds = 0.7")
+    for number in range(3):
+        reply = httpx.post(
+            f"{house_of.url}/v1/imports?resource=users",
+            content=users(ROWS + 10 * number, 10),
+            headers={"Content-Type": "text/csv", "Prefer": "wait=30"},
+            timeout=60,
+        )
+        told = datetime.now(UTC)
+        assert reply.status_code == 200, reply.text
+        ended = datetime.fromisoformat(reply.json()["completed_at"])
+        assert (told - ended).total_seconds() < 0.3
 
 
 def _users(number: int, form: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -149,6 +150,56 @@ def test_clocks_that_change(
     conn: psycopg.Connection, cron: str, zone: str, after: str, expected: list[str]
 ) -> None:
     assert ticks(conn, cron, zone, after, len(expected)) == expected
+
+
+# when clocks changed, in UTC
+CHANGES = {
+    BERLIN: ("2019-03-31T01:00Z", "2019-10-27T01:00Z"),
+    "America/New_York": ("2018-03-11T07:00Z", "2018-11-04T06:00Z"),
+    "America/St_Johns": ("2009-03-08T03:31Z", "2009-11-01T02:31Z"),
+    "America/Sao_Paulo": ("2017-10-15T03:00Z", "2018-02-18T02:00Z"),
+    LORD_HOWE: ("2017-09-30T15:30Z", "2018-03-31T15:00Z"),
+    APIA: ("2011-12-30T10:00Z",),
+}
+wall_fields = st.sampled_from(["*", "0", "30", "*/20", "1,59", "0-10", "45"])
+wall_hours = st.sampled_from(["*", "*/2", "0", "1,2,3", "23", "0-23", "2", "0,12"])
+
+
+@given(wall_fields, wall_hours, st.sampled_from(sorted(CHANGES)), st.data())
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_clocks_that_change_against_a_walk_by_the_minute(
+    conn: psycopg.Connection, minute: str, hour: str, zone: str, data: Any
+) -> None:
+    change = datetime.fromisoformat(data.draw(st.sampled_from(CHANGES[zone])))
+    after = change + timedelta(minutes=data.draw(st.integers(-300, 300)))
+    cron = f"{minute} {hour} * * *"
+    expected = walk(cron, hour, ZoneInfo(zone), after)
+    assert tick(conn, cron, zone, after) == expected
+
+
+def walk(cron: str, hour: str, zone: ZoneInfo, after: datetime) -> datetime:
+    """The next tick, found by looking at the clocks each minute from two days before on."""
+    minutes, hours = (range(60) if e[0] == "*" else e for e in croniter.expand(cron)[0][:2])
+
+    def matches(wall: datetime) -> bool:
+        return wall.minute in minutes and wall.hour in hours
+
+    at = after - timedelta(days=2)
+    shown = at.astimezone(zone).replace(tzinfo=None)
+    while True:
+        at += timedelta(minutes=1)
+        wall = at.astimezone(zone).replace(tzinfo=None)
+        if hour.startswith("*"):
+            found = matches(wall)
+        else:
+            # every time that is reached now and was not before
+            passed = int((wall - shown) / timedelta(minutes=1))
+            found = any(matches(wall - timedelta(minutes=back)) for back in range(passed))
+            shown = max(shown, wall)
+        if found and at > after:
+            return at
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ def test_a_job_is_shown_as_the_contract_says(conn: Connection) -> None:
         }],
         "errors_truncated": False, "ignored_fields": [], "options": {"mode": "upsert"},
         "error": None, "parent_job_id": None, "source": None,
+            "schedule": None, "callback_url": None,
         "created_at": "2024-05-31T12:00:00.000000Z", "started_at": "2024-05-31T12:00:01.000000Z",
         "completed_at": "2024-05-31T12:00:03.000000Z", "expires_at": None,
         "links": {

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any
 
-from ..errors import ClientGoneError, ProblemError
-from .options import FROM_URL
+from ..errors import ClientGoneError
 from .service import AnyRequest
 
 _PEEK = 64 * 1024
@@ -30,35 +30,32 @@ async def hashed(source: AsyncIterable[bytes], content: "hashlib._Hash") -> Asyn
         yield chunk
 
 
-async def refuse_lone_object(source: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes, unless they are one small JSON object: that would be a URL request."""
+async def split_object(
+    source: AsyncIterable[bytes],
+) -> tuple[dict[str, Any] | None, AsyncIterator[bytes]]:
+    """The one small JSON object that was the whole body, or None; and what is still to be read."""
     head, held = aiter(source), b""
     async for chunk in head:
         held += chunk
         text = held.lstrip(b"\xef\xbb\xbf \t\r\n")
         if len(held) > _PEEK or (text and not text.startswith(b"{")):
-            break
-    else:
-        _refuse_if_object(held)
+            return None, _joined(held, head)
+    found = _object(held)
+    return found, _joined(held if found is None else b"", head)
+
+
+async def _joined(held: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield held
-    async for chunk in head:
+    async for chunk in rest:
         yield chunk
 
 
-def _refuse_if_object(body: bytes) -> None:
+def _object(body: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return
-    if not isinstance(value, dict):
-        return
-    if value.keys() & {"url", "file_url", "fileUrl", "source_path", "sourcePath"}:
-        raise ProblemError(400, FROM_URL)
-    raise ProblemError(
-        400,
-        "a lone JSON object is no list of records; send an array, "
-        "or lines with Content-Type: application/x-ndjson",
-    )
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def declared_length(request: AnyRequest) -> int | None:

@@ -3,10 +3,13 @@
 from ..errors import ProblemError
 from ..ingest.compression import content_codings
 from ..ingest.errors import BadOption
+from ..ingest.fetch_errors import Unfetchable
+from ..ingest.folder import check_path
 from ..ingest.format import Format, detect
+from ..outbound import Refused, check_url
 from . import options
 from .body import declared_length
-from .incoming import MULTIPART, media_type_of
+from .incoming import MULTIPART, URLENCODED, media_type_of
 from .query import Fields
 from .service import AnyRequest, Service
 
@@ -17,19 +20,39 @@ _CODINGS = {"Accept-Encoding": "gzip, zstd"}
 
 async def judge_head(request: AnyRequest, service: Service, query: Fields) -> None:
     """Refuse what can be refused without the body: size, coding, format, resource, options."""
-    options.refuse_elsewhere(query)
-    is_form = media_type_of(request) == MULTIPART
+    media_type = media_type_of(request)
+    is_form = media_type == MULTIPART
     _judge_coding(request, is_form=is_form)
     _judge_length(request, service.settings.max_upload_bytes, is_form=is_form)
-    if not is_form:
+    if any(name in query.values for name in options.SOURCES):
+        judge_source(service, query.values)
+    elif not is_form and media_type != URLENCODED:
         format_of(query.values, None, request.headers.get("content-type"))
         if not _may_be_url_request(request):
             require_resource(query.values)
     await judge_options(service, query.values)
 
 
+def judge_source(service: Service, values: dict[str, str]) -> None:
+    """Refuse a URL or path that is against the rules, whatever stands there."""
+    try:
+        if (url := values.get("url")) is not None:
+            check_url(service.settings, url)
+        if (path := values.get("source_path")) is not None:
+            check_path(service.settings.import_dir, path)
+        if given := values.get("format"):
+            detect(given)
+    except (Refused, Unfetchable) as exc:
+        raise ProblemError(400, str(exc)) from None
+
+
 async def judge_options(service: Service, values: dict[str, str]) -> None:
-    """Have SQL judge the resource, if it is known by now, and the options."""
+    """Have the resource judged, if it is known by now, and the options."""
+    if callback := values.get("callback_url"):
+        try:
+            check_url(service.settings, callback)
+        except Refused as exc:
+            raise ProblemError(400, f"callback_url: {exc}") from None
     await service.ask(
         "check_import_options", resource=values.get("resource"), options=options.for_sql(values)
     )

@@ -36,6 +36,16 @@ _OPTIONS = (
     parameter("dry_run", "report without writing", _one_of("false", "true", "write")),
     parameter("priority", "interactive passes larger jobs", _one_of("normal", "interactive")),
     parameter("parent", "id of the job whose rejects these are"),
+    parameter(
+        "callback_url",
+        "https URL that is posted the job when it has ended",
+        example="https://example.org/hook",
+    ),
+)
+_SOURCES = (
+    parameter("url", "https URL of the file, in place of a body", {"type": "string"}),
+    parameter("source_path", "path of the file under SLUICE_IMPORT_DIR, in place of a body"),
+    parameter("object", "path of the file in the file store, below imports/"),
 )
 _HEADERS = (
     parameter("Idempotency-Key", "one job however often it is sent", where="header"),
@@ -44,10 +54,17 @@ _HEADERS = (
 )
 _FORM: Schema = {
     "type": "object",
-    "required": ["file"],
     "properties": {
         "file": {"type": "string", "format": "binary"},
-        **{option["name"]: option["schema"] for option in _OPTIONS},
+        **{option["name"]: option["schema"] for option in (*_OPTIONS, *_SOURCES)},
+    },
+}
+_REQUEST: Schema = {
+    "type": "object",
+    "required": ["resource"],
+    "properties": {
+        option["name"]: {"description": option["description"]} | option["schema"]
+        for option in (*_OPTIONS, *_SOURCES)
     },
 }
 _JOB = content("Job", JOB_EXAMPLE)
@@ -57,16 +74,22 @@ POST = operation(
     "imports",
     _JOB,
     *_OPTIONS,
+    *_SOURCES,
     *_HEADERS,
     refusals=(400, 404, 409, 413, 415, 422, 503),
     headers=("Location", "Preference-Applied", "Vary", "Idempotent-Replayed"),
     description="The file is the body itself or the part `file` of a form; options stand in the "
     "query or in the form, before or behind the file (delimiter, null, encoding and trim: "
-    "before). 202 with the job; with `Prefer: wait=N` 200 once it has ended.",
+    "before). Or it stands elsewhere: then `url`, `source_path` or `object` says where, in the "
+    "query, in a form, or in a JSON object with the options, and a worker fetches it. 202 with the "
+    "job; with `Prefer: wait=N` 200 once it has ended.",
     requestBody={
-        "required": True,
         "content": {
-            **streams("text/csv", "application/x-ndjson", "application/json"),
+            **streams("text/csv", "application/x-ndjson"),
+            "application/json": {
+                "schema": {"oneOf": [{"type": "array", "items": {"type": "object"}}, _REQUEST]},
+                "example": {"resource": "users", "url": "https://example.org/users.csv.gz"},
+            },
             "multipart/form-data": {"schema": _FORM},
         },
     },

@@ -7,16 +7,15 @@ from litestar import Response, post
 
 from ..database import call
 from ..ingest.body import as_text
-from ..ingest.format import Format
+from ..ingest.format import Format, detect
 from ..ingest.receive import Upload
 from . import import_doc, options
-from .head import format_of, judge_head, judge_options, require_resource
+from .accepted import accepted, replayed
+from .head import format_of, judge_head, judge_options, judge_source, require_resource
 from .idempotency import SCOPE, beat, claimed, compare, read_key
-from .incoming import IncomingFile, Received, opened
-from .prefer import wait_for_end, wanted_wait
-from .profile import defaults_of, shown
+from .incoming import MULTIPART, IncomingFile, Received, media_type_of, opened
+from .profile import defaults_of
 from .query import parse_query
-from .reply import is_running, json_reply, retry_after
 from .service import AnyRequest, Service, service_of
 
 
@@ -31,10 +30,10 @@ async def post_import(request: AnyRequest) -> Response[bytes]:
     with service.upload_slot():
         async with claimed(service, key) as first:
             if first is not None:
-                return await _replay(request, service, received, first)
+                await _compare(request, received, first)
+                return await replayed(request, service, first)
             job = await _receive(request, service, received, key)
-    request.scope["state"]["job_id"] = job["job_id"]
-    return await _accepted(request, service, service.localized(job))
+    return await accepted(request, service, job)
 
 
 async def _receive(
@@ -47,6 +46,10 @@ async def _receive(
             values = received.values
             if received.form.values:
                 await judge_options(service, values)
+            if file is None:
+                return await _fetch(service, received, key)
+            if media_type_of(request) != MULTIPART:
+                require_resource(values)
             kind = format_of(values, file.name, file.media_type)
             upload = _upload(service, values, file, kind, key)
             text = as_text(
@@ -98,28 +101,30 @@ async def _finish(
     return job
 
 
-async def _replay(
-    request: AnyRequest, service: Service, received: Received, first: dict[str, Any]
-) -> Response[bytes]:
-    """The first reply again, with the job as it is now, if the payload is the same."""
+async def _fetch(service: Service, received: Received, key: str | None) -> dict[str, Any]:
+    """The job whose file a worker will fetch."""
+    values = received.values
+    judge_source(service, values)
+    async with service.pool.connection() as conn:
+        job: dict[str, Any] = await call(
+            conn,
+            "fetch_create",
+            resource=require_resource(values),
+            source=dict(received.source),
+            format=detect(values["format"]).format if values.get("format") else None,
+            options=options.for_sql(values),
+            file_name=values.get("file_name"),
+            digest=received.digest,
+            idempotency_key=key,
+            idempotency_scope=SCOPE if key else None,
+        )
+    return job
+
+
+async def _compare(request: AnyRequest, received: Received, first: dict[str, Any]) -> None:
+    """Read the request to its end; refuse it when the first one with its key was another."""
     async with opened(request, received) as file:
-        async for _ in file.body:
-            pass
+        if file is not None:
+            async for _ in file.body:
+                pass
     compare(first, received.digest)
-    job = service.localized(first["job"])
-    request.scope["state"]["job_id"] = job["job_id"]
-    headers = {"Location": service.path("imports", job["job_id"]), "Idempotent-Replayed": "true"}
-    reply = await shown(request, job | {"duplicate": True}, is_new=first["status"] == 202)
-    return json_reply(reply, first["status"], headers | retry_after(job))
-
-
-async def _accepted(request: AnyRequest, service: Service, job: dict[str, Any]) -> Response[bytes]:
-    """202 at once; or what became of the job within the time the client is willing to wait."""
-    headers = {"Location": service.path("imports", job["job_id"]), "Vary": "Prefer"}
-    wait = wanted_wait(request.headers.get("prefer", ""))
-    if wait is not None:
-        job = await wait_for_end(service, job, wait)
-        headers["Preference-Applied"] = f"wait={wait}"
-    status = 202 if is_running(job) else 200
-    reply = await shown(request, job, is_new=status == 202)
-    return json_reply(reply, status, headers | retry_after(job))

@@ -58,6 +58,8 @@ async def get_import(request: AnyRequest, job_id: str) -> Response[bytes]:
     """One job with its first errors."""
     parse_query(request.scope["query_string"], ())
     job = await service_of(request).job(parse_id(job_id))
+    if job["kind"] != "import":
+        raise ProblemError(404, f"job {job_id} is an {job['kind']}; see its links")
     return tagged_reply(request, await shown(request, job), retry_after(job))
 
 

@@ -27,20 +27,23 @@ JUDGED = (
     "dry_run",
     "priority",
     "parent",
+    "callback_url",
 )
-_ELSEWHERE = ("url", "source_path")
-KNOWN = ("resource", *PARSING, *JUDGED, *_ELSEWHERE)
+# Where a file is fetched from, for a request that brings none.
+SOURCES = ("url", "source_path", "object")
+KNOWN = ("resource", *PARSING, *JUDGED, *SOURCES)
 
 _OBJECTS = ("mapping", "defaults")
-_NOT_OPTIONS = ("resource", "format", "file_name")
-
-FROM_URL = "importing from a URL is not available in this release; send the file itself"
+_NOT_OPTIONS = ("resource", "format", "file_name", *SOURCES)
 
 
-def refuse_elsewhere(fields: Fields) -> None:
-    """Refuse a request whose data would have to be fetched from somewhere else."""
-    if any(name in fields.values for name in _ELSEWHERE):
-        raise ProblemError(400, FROM_URL)
+def add_object(fields: Fields, members: dict[str, Any]) -> None:
+    """Take the members of a JSON object as if they were fields; null is as good as absent."""
+    for name, value in members.items():
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            fields.add(name, ",".join(value))
+        elif value is not None:
+            fields.add(name, value if isinstance(value, str) else json.dumps(value))
 
 
 def merge(query: Fields, form: Fields) -> dict[str, str]:
@@ -79,7 +82,7 @@ def _object(name: str, text: str) -> dict[str, Any]:
 def fingerprint(values: dict[str, str], content: "hashlib._Hash") -> str:
     """What makes two requests the same: method, options and content; not the file's name."""
     canonical = for_sql(values) | {
-        name: values[name] for name in ("resource", "format") if name in values
+        name: values[name] for name in ("resource", "format", *SOURCES) if name in values
     }
     text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"POST\n{text}\n{content.hexdigest()}".encode()).hexdigest()

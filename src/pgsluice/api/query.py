@@ -19,6 +19,17 @@ _ALIASES = {
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
+def canonical(name: str, known: Iterable[str]) -> str | None:
+    """The known name that this one stands for: itself, in camelCase, or of an earlier system."""
+    known, snake = tuple(known), _snake(name)
+    candidates = (name, snake, _ALIASES.get(snake))
+    return next((candidate for candidate in candidates if candidate in known), None)
+
+
+def _snake(name: str) -> str:
+    return _HUMP.sub(r"_\1", name).lower().replace("-", "_")
+
+
 class Fields:
     """Named values as text, under their canonical names, in the order they came."""
 
@@ -40,12 +51,11 @@ class Fields:
         return canonical
 
     def _canonical(self, name: str) -> str:
-        snake = _HUMP.sub(r"_\1", name).lower().replace("-", "_")
-        for candidate in (name, snake, _ALIASES.get(snake)):
-            if candidate in self.known:
-                return candidate
+        if found := canonical(name, self.known):
+            return found
         if self._is_open:
             return name
+        snake = _snake(name)
         near = get_close_matches(snake, self.known, n=1, cutoff=0.5)
         hint = (
             f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(self.known))}"

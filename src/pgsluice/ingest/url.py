@@ -19,6 +19,7 @@ from .fetch_errors import TryLater, Unfetchable
 STALL_SECONDS = 30.0
 _REDIRECTS = 5
 _RESUMES = 20
+_FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
 _NOT_NOW = (408, 425, 429)
 # Bytes as they are stored can be resumed; what a server compresses on its way seldom can.
@@ -130,7 +131,7 @@ class _Asking:
 
     async def _resumed(self, first: httpx.Response, seen: int, cut: str) -> httpx.Response:
         """The reply that goes on from where the last one was cut."""
-        validator, pause = _validator(first), 0.5
+        validator, pause = _validator(first), _FIRST_PAUSE
         while validator and self._resumes < _RESUMES:
             self._resumes += 1
             await asyncio.sleep(pause)

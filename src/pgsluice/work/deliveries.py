@@ -27,6 +27,8 @@ _MOST_OF_A_REPLY = 4096
 class Deliveries:
     """A hand that posts one webhook after the other."""
 
+    words = ("webhook",)
+
     def __init__(self, pool: Pool, settings: Settings) -> None:
         self._pool = pool
         self._settings = settings

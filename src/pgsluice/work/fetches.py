@@ -164,8 +164,9 @@ class Fetches:
             seconds = _PAUSES[min(fetch.attempt, len(_PAUSES)) - 1]
         seconds = min(seconds, _LONGEST_PAUSE)
         log.warning("import %s is fetched again in %.0f s: %s", fetch.job_id, seconds, why)
-        self._next = time.monotonic() + seconds
         await self._end(fetch, "fetch_release", seconds=seconds, error=why)
+        # a little later than SQL has it: too early a look would be in vain
+        self._next = time.monotonic() + seconds + 0.02
 
     async def _end(self, fetch: Fetch, name: str, **args: Any) -> None:
         """Give the lease up; where that fails it ends by itself for want of a beat."""

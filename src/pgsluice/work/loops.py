@@ -10,8 +10,16 @@ from .news import News, Subscription
 LOOK_SECONDS = 5.0
 
 
+# Each upload tells of work: who looks for work of another kind need not look at each of many.
+CALM_SECONDS = 0.1
+
+
 class Hand(Protocol):
-    """Takes one kind of work. It may have `words`, the news that it waits for: ("work",)."""
+    """Takes one kind of work.
+
+    It may have `words`, the news that it waits for: ("work",), and `calm`, the least time from
+    one look in vain to the next.
+    """
 
     async def once(self) -> float | None:
         """Do one piece of work, from taking it to its end.
@@ -31,10 +39,12 @@ async def run_hand(hand: Hand, slots: int, news: News, stopping: asyncio.Event) 
     words: tuple[str, ...] = getattr(hand, "words", ("work",))
     name = type(hand).__name__.lower()
 
+    calm: float = getattr(hand, "calm", CALM_SECONDS)
+
     async def slot() -> None:
         async with news.subscribe(*words) as told:
             await keep_running(
-                lambda: _work(hand, told, stopping), f"go on with {name}", stopping.is_set
+                lambda: _work(hand, told, stopping, calm), f"go on with {name}", stopping.is_set
             )
 
     async with asyncio.TaskGroup() as group:
@@ -42,10 +52,12 @@ async def run_hand(hand: Hand, slots: int, news: News, stopping: asyncio.Event) 
             group.create_task(slot(), name=f"{name}-{number}")
 
 
-async def _work(hand: Hand, told: Subscription, stopping: asyncio.Event) -> None:
-    pause = await hand.once()
-    if pause == 0:
-        # A hand that never has to wait for anything must not keep all others from the loop.
-        await asyncio.sleep(0)
-    elif not stopping.is_set():
-        await told.wait(LOOK_SECONDS if pause is None else min(pause, LOOK_SECONDS))
+async def _work(hand: Hand, told: Subscription, stopping: asyncio.Event, calm: float) -> None:
+    while not stopping.is_set():
+        pause = await hand.once()
+        if pause == 0:
+            # A hand that never has to wait for anything must not keep all others from the loop.
+            await asyncio.sleep(0)
+        elif not stopping.is_set():
+            seconds = LOOK_SECONDS if pause is None else min(pause, LOOK_SECONDS)
+            await told.wait(seconds, calm if pause is None else 0)

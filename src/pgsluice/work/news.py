@@ -71,11 +71,16 @@ class Subscription:
         """Have the next (or present) wait end at once."""
         self._news.set()
 
-    async def wait(self, seconds: float | None = None) -> bool:
-        """Wait for news that has come since the last wait; False when the time is up."""
+    async def wait(self, seconds: float | None = None, least: float = 0) -> bool:
+        """Wait for news that has come since the last wait; False when the time is up.
+
+        News that comes sooner than after `least` seconds are told then.
+        """
+        begun = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
+                await asyncio.sleep(max(0, begun + least - asyncio.get_running_loop().time()))
         except TimeoutError:
             return False
         finally:

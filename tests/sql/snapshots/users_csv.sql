@@ -37,7 +37,7 @@ select p._n, p.id, p.email, p.name, p.role, p.active, p.metadata, p.phone, p.cre
         or p.name is null and p._cell_3 is null
         or p.role is null and p._cell_4 is null
         or j.check_1 is false and p.email is not null
-        or j.check_2 is false and p.metadata is not null and not (p._cell_6 is not null and p.metadata is null)
+        or j.check_2 is false and not (p._cell_6 is not null and p.metadata is null)
         or j.check_3 is false and p.name is not null
         or j.check_4 is false and p.role is not null
         ) is not true then null
@@ -60,7 +60,7 @@ select p._n, p.id, p.email, p.name, p.role, p.active, p.metadata, p.phone, p.cre
             then sluice.record_error('required', 'role', null, 'must be given', null) end,
             case when j.check_1 is false and p.email is not null
             then sluice.record_error('check', 'email', 'users_email_valid', 'must be an e-mail address whose domain has a dot, such as ann@example.com', p.email::text) end,
-            case when j.check_2 is false and p.metadata is not null and not (p._cell_6 is not null and p.metadata is null)
+            case when j.check_2 is false and not (p._cell_6 is not null and p.metadata is null)
             then sluice.record_error('check', 'metadata', 'users_metadata_object', 'must be a JSON object', p.metadata::text) end,
             case when j.check_3 is false and p.name is not null
             then sluice.record_error('check', 'name', 'users_name_length', 'must have 1 to 256 characters', p.name::text) end,
@@ -163,17 +163,14 @@ from (
     from (
     select p._n, p._via, p._to_1, p.id as _new_1,
         p._errors is not null or x._n is not null as _bad,
-        row(p.email, p.name, p.role, case when p.active is not null then p.active else t.active end, case when p.metadata is not null then p.metadata else t.metadata end, p.phone, case when p.updated_at is not null then p.updated_at else t.updated_at end)::record *<> row(t.email, t.name, t.role, t.active, t.metadata, t.phone, t.updated_at)::record as _changed,
+        row(p.email, p.name, p.role, case when p.active is not null then p.active else t.active end, p.metadata, p.phone, case when p.updated_at is not null then p.updated_at else t.updated_at end)::record *<> row(t.email, t.name, t.role, t.active, t.metadata, t.phone, t.updated_at)::record as _changed,
         case when (
             false
             or p._conflict_2
-            or p._errors is null and x._n is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
         ) is not true then null
         else sluice.present(array[
                 case when p._conflict_2
-                then sluice.record_error('conflict', 'email', 'users_email_unique', 'belongs to another row than the one that the record matches', p.email::text) end,
-                case when p._errors is null and x._n is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
-                then sluice.record_error('check', 'metadata', 'users_metadata_object', 'must be a JSON object', null) end
+                then sluice.record_error('conflict', 'email', 'users_email_unique', 'belongs to another row than the one that the record matches', p.email::text) end
         ]) end as _errors
     from (
         select p.*,
@@ -196,13 +193,6 @@ from (
     ) as p
     left join app.users as t on t.id operator(pg_catalog.=) p._to_1
     left join (select distinct e._n from sluice_stage.e_job as e) as x on p._n = x._n
-    cross join lateral (
-        select
-        (jsonb_typeof(metadata) = 'object'::text) as late_2
-        from (
-            select case when p.metadata is not null then p.metadata when p._via is not null then t.metadata else '{}'::jsonb end as metadata
-        ) as o
-    ) as j
     offset 0
     ) as r
     offset 0
@@ -233,7 +223,7 @@ select
     p.name,
     p.role,
     case when p.active is not null then p.active else true end,
-    case when p.metadata is not null then p.metadata else '{}'::jsonb end,
+    p.metadata,
     p.phone,
     case when p.created_at is not null then p.created_at else now() end,
     case when p.updated_at is not null then p.updated_at else now() end
@@ -250,7 +240,7 @@ set
     name = p.name,
     role = p.role,
     active = case when p.active is not null then p.active else t.active end,
-    metadata = case when p.metadata is not null then p.metadata else t.metadata end,
+    metadata = p.metadata,
     phone = p.phone,
     updated_at = case when p.updated_at is not null then p.updated_at else now() end
 from sluice_stage.w_job as w
@@ -265,7 +255,7 @@ select coalesce(jsonb_agg(jsonb_build_object('row', s._n, 'action', 'update', 'b
 from (
     select w._n,
         (select to_jsonb(x) from (select t.email, t.name, t.role, t.active, t.metadata, t.phone, t.updated_at) as x) as before,
-        (select to_jsonb(x) from (select p.email, p.name, p.role, case when p.active is not null then p.active else t.active end as active, case when p.metadata is not null then p.metadata else t.metadata end as metadata, p.phone, case when p.updated_at is not null then p.updated_at else t.updated_at end as updated_at) as x) as after
+        (select to_jsonb(x) from (select p.email, p.name, p.role, case when p.active is not null then p.active else t.active end as active, p.metadata, p.phone, case when p.updated_at is not null then p.updated_at else t.updated_at end as updated_at) as x) as after
     from sluice_stage.w_job as w
     inner join sluice_stage.p_job as p on p._n = w._n
     inner join app.users as t on t.id operator(pg_catalog.=) w.id

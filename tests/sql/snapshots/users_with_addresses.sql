@@ -11,6 +11,7 @@ create unlogged table sluice_stage.p_job (
     external_id text,
     created_at timestamp with time zone,
     updated_at timestamp with time zone,
+    _has_6 boolean,
     _has_7 boolean,
     _has_8 boolean,
     _list_1 boolean,
@@ -26,9 +27,9 @@ create unlogged table sluice_stage.e_job (_n bigint not null, _dropped boolean n
 
 -- cast
 insert into sluice_stage.p_job (
-    _n, id, email, name, role, active, metadata, phone, external_id, created_at, updated_at, _has_7, _has_8, _list_1, _unknown, _errors
+    _n, id, email, name, role, active, metadata, phone, external_id, created_at, updated_at, _has_6, _has_7, _has_8, _list_1, _unknown, _errors
 )
-select p._n, p.id, p.email, p.name, p.role, p.active, p.metadata, p.phone, p.external_id, p.created_at, p.updated_at, p._has_7, p._has_8, p._list_1, p._unknown,
+select p._n, p.id, p.email, p.name, p.role, p.active, p.metadata, p.phone, p.external_id, p.created_at, p.updated_at, p._has_6, p._has_7, p._has_8, p._list_1, p._unknown,
     case
         when p._fault is not null then jsonb_build_array(p._fault)
         when (
@@ -46,7 +47,7 @@ select p._n, p.id, p.email, p.name, p.role, p.active, p.metadata, p.phone, p.ext
         or p.name is null and p._has_3 and p._cell_3 is null
         or p.role is null and p._has_4 and p._cell_4 is null
         or j.check_1 is false and p.email is not null and p.email is not null
-        or j.check_2 is false and p.metadata is not null
+        or j.check_2 is false and p._has_6
         or j.check_3 is false and p.name is not null and p.name is not null
         or j.check_4 is false and p.role is not null and p.role is not null
         or p._list_1 and not p._is_list_1
@@ -79,7 +80,7 @@ select p._n, p.id, p.email, p.name, p.role, p.active, p.metadata, p.phone, p.ext
             then sluice.record_error('required', 'role', null, 'must be given', null) end,
             case when j.check_1 is false and p.email is not null and p.email is not null
             then sluice.record_error('check', 'email', 'users_email_valid', 'must be an e-mail address whose domain has a dot, such as ann@example.com', p.email::text) end,
-            case when j.check_2 is false and p.metadata is not null
+            case when j.check_2 is false and p._has_6
             then sluice.record_error('check', 'metadata', 'users_metadata_object', 'must be a JSON object', p.metadata::text) end,
             case when j.check_3 is false and p.name is not null and p.name is not null
             then sluice.record_error('check', 'name', 'users_name_length', 'must have 1 to 256 characters', p.name::text) end,
@@ -113,6 +114,7 @@ from (
         case when pg_input_is_valid(s._cell_5, 'boolean') then s._cell_5::boolean end as active,
         s._cell_5,
         nullif(s._doc -> 'metadata', 'null') as metadata,
+        s._doc ? 'metadata' as _has_6,
         case when left(s._cell_7, 1) not in ('{', '[') or jsonb_typeof(s._doc -> 'phone') = 'string' then s._cell_7 end as phone,
         s._cell_7,
         s._doc ? 'phone' as _has_7,
@@ -248,7 +250,7 @@ from (
     from (
     select p._n, p._via, p._to_1, p.id as _new_1, p._list_1,
         p._errors is not null or x._n is not null as _bad,
-        row(case when p.email is not null then p.email else t.email end, case when p.name is not null then p.name else t.name end, case when p.role is not null then p.role else t.role end, case when p.active is not null then p.active else t.active end, case when p.metadata is not null then p.metadata else t.metadata end, case when p._has_7 then p.phone else t.phone end, case when p._has_8 then p.external_id else t.external_id end, case when p.updated_at is not null then p.updated_at else t.updated_at end)::record *<> row(t.email, t.name, t.role, t.active, t.metadata, t.phone, t.external_id, t.updated_at)::record as _changed,
+        row(case when p.email is not null then p.email else t.email end, case when p.name is not null then p.name else t.name end, case when p.role is not null then p.role else t.role end, case when p.active is not null then p.active else t.active end, case when p._has_6 then p.metadata else t.metadata end, case when p._has_7 then p.phone else t.phone end, case when p._has_8 then p.external_id else t.external_id end, case when p.updated_at is not null then p.updated_at else t.updated_at end)::record *<> row(t.email, t.name, t.role, t.active, t.metadata, t.phone, t.external_id, t.updated_at)::record as _changed,
         case when (
             false
             or p._conflict_2
@@ -257,7 +259,7 @@ from (
             or p._via is null and not (p.name is not null) and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "name"}]' or p._errors @> '[{"field": "email"}]' or p._errors @> '[{"field": "external_id"}]' or p._errors @> '[{"field": "id"}]'))
             or p._via is null and not (p.role is not null) and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "role"}]' or p._errors @> '[{"field": "email"}]' or p._errors @> '[{"field": "external_id"}]' or p._errors @> '[{"field": "id"}]'))
             or p._errors is null and x._n is null and j.late_1 is false and not (p.email is not null) and (p._via is null or p.email is not null)
-            or p._errors is null and x._n is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
+            or p._errors is null and x._n is null and j.late_2 is false and not (p._has_6) and (p._via is null or p._has_6)
             or p._errors is null and x._n is null and j.late_3 is false and not (p.name is not null) and (p._via is null or p.name is not null)
             or p._errors is null and x._n is null and j.late_4 is false and not (p.role is not null) and (p._via is null or p.role is not null)
         ) is not true then null
@@ -274,7 +276,7 @@ from (
                 then sluice.record_error('required', 'role', null, 'must be given for a new row', null) end,
                 case when p._errors is null and x._n is null and j.late_1 is false and not (p.email is not null) and (p._via is null or p.email is not null)
                 then sluice.record_error('check', 'email', 'users_email_valid', 'must be an e-mail address whose domain has a dot, such as ann@example.com', null) end,
-                case when p._errors is null and x._n is null and j.late_2 is false and not (p.metadata is not null) and (p._via is null or p.metadata is not null)
+                case when p._errors is null and x._n is null and j.late_2 is false and not (p._has_6) and (p._via is null or p._has_6)
                 then sluice.record_error('check', 'metadata', 'users_metadata_object', 'must be a JSON object', null) end,
                 case when p._errors is null and x._n is null and j.late_3 is false and not (p.name is not null) and (p._via is null or p.name is not null)
                 then sluice.record_error('check', 'name', 'users_name_length', 'must have 1 to 256 characters', null) end,
@@ -318,7 +320,7 @@ from (
             select case when p.email is not null then p.email when p._via is not null then t.email else null::text end as email,
             case when p.name is not null then p.name when p._via is not null then t.name else null::text end as name,
             case when p.role is not null then p.role when p._via is not null then t.role else null::text end as role,
-            case when p.metadata is not null then p.metadata when p._via is not null then t.metadata else '{}'::jsonb end as metadata
+            case when p._has_6 then p.metadata when p._via is not null then t.metadata else '{}'::jsonb end as metadata
         ) as o
     ) as j
     offset 0
@@ -365,7 +367,7 @@ select
     case when p.name is not null then p.name else null end,
     case when p.role is not null then p.role else null end,
     case when p.active is not null then p.active else true end,
-    case when p.metadata is not null then p.metadata else '{}'::jsonb end,
+    case when p._has_6 then p.metadata else '{}'::jsonb end,
     case when p._has_7 then p.phone else null end,
     case when p._has_8 then p.external_id else null end,
     case when p.created_at is not null then p.created_at else now() end,
@@ -383,7 +385,7 @@ set
     name = case when p.name is not null then p.name else t.name end,
     role = case when p.role is not null then p.role else t.role end,
     active = case when p.active is not null then p.active else t.active end,
-    metadata = case when p.metadata is not null then p.metadata else t.metadata end,
+    metadata = case when p._has_6 then p.metadata else t.metadata end,
     phone = case when p._has_7 then p.phone else t.phone end,
     external_id = case when p._has_8 then p.external_id else t.external_id end,
     updated_at = case when p.updated_at is not null then p.updated_at else now() end
@@ -400,7 +402,7 @@ select coalesce(jsonb_agg(jsonb_build_object('row', s._n, 'action', 'update', 'b
 from (
     select w._n,
         (select to_jsonb(x) from (select t.email, t.name, t.role, t.active, t.metadata, t.phone, t.external_id, t.updated_at) as x) as before,
-        (select to_jsonb(x) from (select case when p.email is not null then p.email else t.email end as email, case when p.name is not null then p.name else t.name end as name, case when p.role is not null then p.role else t.role end as role, case when p.active is not null then p.active else t.active end as active, case when p.metadata is not null then p.metadata else t.metadata end as metadata, case when p._has_7 then p.phone else t.phone end as phone, case when p._has_8 then p.external_id else t.external_id end as external_id, case when p.updated_at is not null then p.updated_at else t.updated_at end as updated_at) as x) as after
+        (select to_jsonb(x) from (select case when p.email is not null then p.email else t.email end as email, case when p.name is not null then p.name else t.name end as name, case when p.role is not null then p.role else t.role end as role, case when p.active is not null then p.active else t.active end as active, case when p._has_6 then p.metadata else t.metadata end as metadata, case when p._has_7 then p.phone else t.phone end as phone, case when p._has_8 then p.external_id else t.external_id end as external_id, case when p.updated_at is not null then p.updated_at else t.updated_at end as updated_at) as x) as after
     from sluice_stage.w_job as w
     inner join sluice_stage.p_job as p on p._n = w._n
     inner join app.users as t on t.id operator(pg_catalog.=) w.id

@@ -11,6 +11,7 @@ import httpx
 import psycopg
 import pytest
 
+from ..bucket import bucket
 from ..conftest import Service, address, serve, stop
 from ..origin import Origin, running
 from .conftest import is_problem
@@ -300,3 +301,34 @@ def test_rows_are_filtered_by_time_and_author(client: Nest, system: Any) -> None
 &authorId={number}&createdAfter=2024-01-01&fields=slug" {AUTHORIZED}"""
     streamed = curl(line.replace("\\\n", ""), system.url)
     assert streamed.body == json.dumps({"slug": f"{mark}-2025"}, separators=(",", ":")) + "\n"
+
+
+def test_files_in_a_bucket_of_that_system_are_linked_to_there(start_service: Any) -> None:
+    with bucket() as shelf:
+        known = shelf.environ
+        theirs = {
+            "AWS_S3_BUCKET": shelf.name,
+            "AWS_S3_ENDPOINT": shelf.url,
+            **{
+                name: known[name] for name in known if name.startswith("AWS_") and "URL" not in name
+            },
+        }
+        linked = start_service(SLUICE_API_PROFILE="nest", **theirs)
+        client = Nest(linked.url)
+        with client.http:
+            client.http.headers.pop("X-API-Key")
+            job = client.export(resourceType="users", format="csv")
+            assert job["downloadUrl"].startswith(f"{shelf.url}/{shelf.name}/exports/")
+            assert "X-Amz-Signature=" in job["downloadUrl"]
+            file = httpx.get(job["downloadUrl"])
+            assert (file.status_code, len(file.content)) == (200, job["fileSize"])
+            page = client.http.get("/v1/jobs", params={"kind": "export"}).json()
+            [listed] = [entry for entry in page["jobs"] if entry["id"] == job["id"]]
+            # of a list each leads there by way of the service
+            found = httpx.get(listed["downloadUrl"], follow_redirects=True)
+            assert found.content == file.content
+        proxied = start_service(beside=linked, SLUICE_DOWNLOADS="proxy", **theirs)
+        with httpx.Client(base_url=proxied.url) as http:
+            seen = http.get(f"/v1/exports/{job['id']}", headers={"Accept-Profile": "nest"}).json()
+        assert seen["downloadUrl"].startswith(f"{proxied.url}/v1/exports/{job['id']}/download?")
+        assert httpx.get(seen["downloadUrl"]).content == file.content

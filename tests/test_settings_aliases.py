@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from pgsluice.aliases import ALIASES, DATABASE, STORE, tell_store
 from pgsluice.settings import SettingsError, load
+
+from .sql.importer import begin, csv_text
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 NO_FILE = Path("no such file")
@@ -138,3 +141,17 @@ def test_the_docs_name_every_alias() -> None:
         *STORE,
     ]
     assert [name for name in names if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize(("batch_rows", "steps"), [("400", 4), ("50000", 1)])
+def test_a_batch_size_is_what_one_transaction_merges(
+    conn: psycopg.Connection, batch_rows: str, steps: int
+) -> None:
+    conn.execute("select set_config('sluice.batch_rows', %s, false)", [batch_rows])
+    rows = [[f"u{number}@example.org", "Ann", "reader"] for number in range(1600)]
+    job_id = begin(conn, "users", csv_text(["email", "name", "role"], *rows), "csv")
+    conn.execute("call sluice.import_run(%s)", [job_id])
+    done = conn.execute(
+        "select count(*) from sluice.step where job_id = %s and kind = 'merge'", [job_id]
+    ).fetchone()
+    assert done == (steps,)

@@ -180,6 +180,21 @@ def test_unknown_fields_are_ignored_and_errors_are_at_most_a_hundred(client: Nes
     assert len(job["errors"]) == 100
 
 
+def test_a_key_made_in_sql_has_its_profile(system: Any) -> None:
+    with psycopg.connect(system.dsn, autocommit=True) as connection:
+        found = connection.execute(
+            "select sluice.create_api_key(%s, resources => '{users}', profile => 'nest')", [tag()]
+        ).fetchone()
+    assert found
+    client = Nest(system.url, found[0])
+    with client.http:
+        content = f"email,name,role\n{tag()}@example.org,A,reader\n".encode()
+        job = client.upload("users", "users.csv", content)
+        listed = client.http.get("/v1/imports").json()["jobs"]
+    assert job["successfulRows"] == 1
+    assert {entry["resourceType"] for entry in listed} == {"users"}
+
+
 def test_lists_have_the_same_shape(client: Nest) -> None:
     content = f"email,name,role\n{tag()}@example.org,A,reader\n".encode()
     made = client.upload("users", "users.csv", content)

@@ -17,6 +17,7 @@ SCOPES = frozenset(("import", "export", "admin"))
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="pgsluice"'}
 _CREDENTIALS = re.compile(r"\s*(?:bearer|token)\s+(\S+)\s*", re.IGNORECASE)
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 # What a request to a part of the API needs: one of these scopes, if it is named here.
 _NEEDED = {
     "imports": {"import"},
@@ -55,7 +56,7 @@ async def _holds_link(connection: AnyConnection, service: Service) -> bool:
     if token is None:
         return False
     number = parse_id(connection.path_params["job_id"])
-    if await service.ask("link_holds", job_id=number, token=token):
+    if _TOKEN.fullmatch(token) and await service.ask("link_holds", job_id=number, token=token):
         return True
     if key_of(connection) is None:
         raise ProblemError(403, "this link is not good, or no longer; get the export for a new one")

@@ -1,8 +1,9 @@
 """The shape of replies: ours, or an earlier system's, as header, key or setting ask for it."""
 
+from contextlib import suppress
 from typing import Any
 
-from ..database import Caller
+from ..database import Caller, Error
 from ..errors import ProblemError
 from ..store import StoreError
 from .query import parse_id
@@ -72,14 +73,12 @@ async def shown_list(request: AnyRequest, jobs: list[dict[str, Any]]) -> list[di
 async def _absolute(request: AnyRequest, service: Service, job: dict[str, Any], path: str) -> str:
     """A link that needs no key: to the store where the settings allow it, else to ourselves."""
     if service.settings.downloads == "redirect":
-        about = await service.ask("export_download", job_id=parse_id(job["job_id"]))
-        seconds = max(1.0, min(_LONGEST_LINK, float(about["seconds_left"])))
-        try:
+        # where this fails our own link leads there too, or says what is wrong
+        with suppress(StoreError, Error):
+            about = await service.ask("export_download", job_id=parse_id(job["job_id"]))
+            seconds = max(1.0, min(_LONGEST_LINK, float(about["seconds_left"])))
             if link := await service.store.signed_url(about["path"], seconds):
                 return link
-        except StoreError:
-            # ours leads there too, as soon as the store can sign again
-            return _base(request, service) + path
     return _base(request, service) + path
 
 

@@ -236,6 +236,22 @@ def test_twenty_at_the_same_time_make_one_job(
     assert found == (1,)
 
 
+def test_processes_that_know_nothing_of_each_other_make_one_job_too(service: Any) -> None:
+    body, key = json.dumps(some(300)), str(uuid4())
+
+    def call(_: int) -> dict[str, Any]:
+        with psycopg.connect(service.dsn) as conn:
+            row = conn.execute("select sluice.bulk_users(%s, %s)", [key, body]).fetchone()
+            assert row
+            reply: dict[str, Any] = row[0]
+            return reply
+
+    with ThreadPoolExecutor(6) as threads:
+        replies = list(threads.map(call, range(6)))
+    assert len({reply["id"] for reply in replies}) == 1
+    assert sum("duplicate" not in reply for reply in replies) == 1
+
+
 def test_callers_that_share_users_all_come_through(
     client: BulkClient, database: psycopg.Connection
 ) -> None:

@@ -42,6 +42,8 @@ _RESULT_EXAMPLE: Schema = {
     "status": "completed",
     "summary": {"total": 2, "inserted": 1, "updated": 1},
 }
+# app.is_email_v1
+_EMAIL = r"""^[^\s@,;<>"()]+@[^\s@.,;<>"()]+(\.[^\s@.,;<>"()]+)+$"""
 _USERS: Schema = {
     "type": "array",
     "minItems": 1,
@@ -49,7 +51,11 @@ _USERS: Schema = {
     "items": {
         "type": "object",
         "required": ["name", "email"],
-        "properties": {"name": _TEXT, "email": _TEXT, "metadata": {"type": "object"}},
+        "properties": {
+            "name": {"type": "string", "pattern": r"^[^\u0000]{1,256}$"},
+            "email": {"type": "string", "pattern": _EMAIL, "maxLength": 254},
+            "metadata": {"type": "object"},
+        },
         "additionalProperties": False,
     },
 }
@@ -76,7 +82,7 @@ _A_REFUSALS = {
         "it took longer than 30 seconds and was rolled back: nothing was written",
     ),
 }
-BULK: dict[str, object] = operation(
+BULK: Schema = operation(
     "Import up to 10,000 users at once, all or none (system A)",
     "earlier systems",
     _json(_RESULT, _RESULT_EXAMPLE),
@@ -108,6 +114,9 @@ BULK: dict[str, object] = operation(
         },
     },
 ) | {"scopes": {"import"}}
+
+# the one that every operation has is this one in another spelling
+BULK["doc"]["parameters"].pop()
 
 _CODED = _object("error", error=_object("code", "message", code=_TEXT, message=_TEXT))
 _E_REFUSALS = {
@@ -172,7 +181,7 @@ _USER_IMPORT_EXAMPLE: Schema = {
     "started_at": JOB_EXAMPLE["started_at"],
     "completed_at": JOB_EXAMPLE["completed_at"],
 }
-USER_IMPORT: dict[str, object] = operation(
+USER_IMPORT: Schema = operation(
     "Import users with their addresses from a file of SLUICE_IMPORT_DIR (system E)",
     "earlier systems",
     _json(
@@ -194,7 +203,7 @@ USER_IMPORT: dict[str, object] = operation(
     },
     responses=_e_refusals(400, 409, 413, 422),
 ) | {"scopes": {"import"}}
-USER_IMPORT_JOB: dict[str, object] = operation(
+USER_IMPORT_JOB: Schema = operation(
     "How far such an import is (system E)",
     "earlier systems",
     _json(_object("data", data=_USER_IMPORT), {"data": _USER_IMPORT_EXAMPLE}),

@@ -267,6 +267,8 @@ def test_the_resource_of_an_export_may_stand_in_the_query(client: Realworld) -> 
     reply = client.http.post("/v1/exports", params=asked, json={"fields": ["email"]})
     assert reply.json()["status"] == "accepted"
     assert client.job(reply.json()["job_id"], "exports")["format"] == "json"
+    alone = client.http.post("/v1/exports", params=asked)
+    assert client.job(alone.json()["job_id"], "exports")["format"] == "json"
     other = client.http.post("/v1/exports", params=asked, json={"resource": "articles"})
     assert "'resource'" in is_problem(other, 400)["detail"]
 

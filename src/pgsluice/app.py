@@ -123,7 +123,7 @@ def create_app(settings: Settings) -> Litestar:
     )
     app.state["openapi"] = openapi.build(app, __version__)
     # Not a middleware: those do not see requests that no route takes.
-    app.asgi_handler = Envelope(app.asgi_handler, service.counts)
+    app.asgi_handler = Envelope(app.asgi_handler, service)
     return app
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
-from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
+from psycopg import AsyncConnection, DataError, Error, InterfaceError, OperationalError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import QueryCanceled as StatementCancelled
 from psycopg.rows import TupleRow
@@ -230,6 +230,9 @@ def problem_of(exc: Exception) -> ProblemError:
     """The refusal that a database error stands for."""
     if isinstance(exc, InterfaceError | OperationalError) and exc.sqlstate is None:
         return unavailable()
+    if isinstance(exc, DataError) and exc.sqlstate is None:
+        # psycopg itself refuses it, in a path too, where nobody looks for it before
+        return ProblemError(400, "the request holds a NUL character, which no text here can hold")
     if not isinstance(exc, Error) or exc.sqlstate is None:
         return problem_of_sqlstate("XX000", None, None)
     return problem_of_sqlstate(exc.sqlstate, exc.diag.message_primary, exc.diag.message_hint)

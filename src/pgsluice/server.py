@@ -9,9 +9,18 @@ from types import FrameType
 import uvicorn
 
 from .memory import return_large_buffers
+from .protocol import BoundedProtocol
 from .settings import Settings, SettingsError, is_loopback
 
+try:
+    import resource
+except ImportError:  # Windows, which has no such limit
+    resource = None  # type: ignore[assignment]
+
 log = logging.getLogger("pgsluice.server")
+
+# For 5,000 connections, and for pools and files beside them.
+_FILES = 8192
 
 
 class ListenError(Exception):
@@ -83,14 +92,26 @@ def claim(settings: Settings) -> socket.socket:
     return claimed
 
 
+def _allow_files() -> None:
+    """Take as many descriptors as the system lets us: each connection is one."""
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def run(settings: Settings, claimed: socket.socket) -> int:
     """Serve until SIGTERM or SIGINT, which let running requests end for ten seconds."""
     from .app import create_app  # Litestar takes half a second to import: only where it is needed
 
     return_large_buffers()
+    _allow_files()
     app = create_app(settings)
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
+        ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -121,6 +121,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_bytes: Annotated[
         int, Meta(ge=0, description="largest upload after decompression, in bytes; 0 is no limit")
     ] = 10 * 1024**3
+    max_uploads: Annotated[
+        int, Meta(ge=1, description="most uploads at once in one process; more get 503")
+    ] = 100
+    upload_idle: Annotated[
+        int,
+        Meta(ge=1, description="seconds in which 1 KB of a request's body must come; else 408"),
+    ] = 60
+    download_idle: Annotated[
+        int,
+        Meta(ge=1, description="seconds that a client may read nothing of a reply; then it ends"),
+    ] = 600
     max_record_bytes: Annotated[
         int, Meta(ge=1024, le=512 * 1024**2, description="largest single record, in bytes")
     ] = 64 * 1024**2

@@ -11,6 +11,9 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from ..counting import Counts
+from ..errors import ProblemError
+from ..settings import Settings
+from .service import Service
 
 log = logging.getLogger("pgsluice.access")
 
@@ -24,18 +27,39 @@ _LINGER_SECONDS = 5.0
 _LINGER_BYTES = 64 * 1024 * 1024
 
 
+# A body that brings less than this in SLUICE_UPLOAD_IDLE seconds only keeps us busy.
+_LEAST_BYTES = 1024
+_LONGEST_PATH = 1000
+
+# For browsers: nothing here is to be guessed at, framed, run or read by a page of another site.
+_GUARDS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+
+
+class SlowReaderError(Exception):
+    """The client has not read its reply for as long as the settings allow."""
+
+    def __init__(self) -> None:
+        super().__init__("the client reads nothing of its reply")
+
+
 class Envelope:
     """The outermost ASGI layer; `request_id` is in the scope's state for whoever logs."""
 
-    def __init__(self, app: ASGIApp, counts: Counts) -> None:
+    def __init__(self, app: ASGIApp, service: Service) -> None:
         self.app = app
-        self._counts = counts
+        self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
+        exchange = _Exchange(scope, receive, send, self._service.settings)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except Exception as exc:
@@ -46,14 +70,17 @@ class Envelope:
             exchange.broken = exc
         finally:
             exchange.report()
-            exchange.count(self._counts)
+            exchange.count(self._service.counts)
 
 
 class _Exchange:
     """One request and its reply."""
 
-    def __init__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: HTTPScope, receive: Receive, send: Send, settings: Settings) -> None:
         self._scope, self._receive, self._send = scope, receive, send
+        self._settings = settings
+        self._waited = 0.0
+        self._brought = 0
         headers = dict(scope["headers"])
         self._unread = (
             headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
@@ -69,7 +96,7 @@ class _Exchange:
         self.broken: Exception | None = None
 
     async def receive(self) -> Any:
-        message: Any = await self._receive()
+        message: Any = await self._next()
         if message["type"] == "http.disconnect":
             self._left = not self._complete
             self._unread = False
@@ -77,11 +104,42 @@ class _Exchange:
             self._unread = False
         return message
 
+    async def _next(self) -> Any:
+        """The next message; 408 when the body comes more slowly than a body does."""
+        if not self._unread or self.status:
+            return await self._receive()
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, self._settings.upload_idle - self._waited)):
+                message: Any = await self._receive()
+        except TimeoutError:
+            raise ProblemError(
+                408,
+                f"less than {_LEAST_BYTES} bytes of the body came in {self._settings.upload_idle} "
+                "seconds; send it faster, or see SLUICE_UPLOAD_IDLE",
+            ) from None
+        # Only waiting counts: what the database takes its time for is not the client's fault.
+        self._waited += time.monotonic() - started
+        self._brought += len(message.get("body", b""))
+        if self._brought >= _LEAST_BYTES:
+            self._waited, self._brought = 0.0, 0
+        return message
+
+    async def _pass_on(self, message: Any) -> None:
+        """Send it; a client that reads nothing for too long loses its connection."""
+        try:
+            async with asyncio.timeout(self._settings.download_idle):
+                await self._send(message)
+        except TimeoutError:
+            raise SlowReaderError from None
+
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = list(message.get("headers", []))
             headers.append((b"x-request-id", self.request_id))
+            given = {name.lower() for name, _ in headers}
+            headers.extend(field for field in _GUARDS if field[0] not in given)
             rate = self._scope["state"].get("rate", {})
             headers.extend(
                 (f"ratelimit-{name}".encode(), str(rate[name]).encode())
@@ -96,10 +154,10 @@ class _Exchange:
             self._sent += len(body)
             self._complete = last
             if last and self._unread:
-                await self._send({"type": "http.response.body", "body": body, "more_body": True})
+                await self._pass_on({"type": "http.response.body", "body": body, "more_body": True})
                 await self._linger()
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
-        await self._send(message)
+        await self._pass_on(message)
 
     async def _linger(self) -> None:
         left = _LINGER_BYTES
@@ -118,7 +176,7 @@ class _Exchange:
         line = {
             "request_id": self.request_id.decode(),
             "method": self._scope["method"],
-            "path": self._scope["path"],
+            "path": self._scope["path"][:_LONGEST_PATH],
             "status": self.status or 500,
             "bytes": self._sent,
             "duration_ms": round((time.perf_counter() - self._started) * 1000, 1),

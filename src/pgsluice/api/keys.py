@@ -1,6 +1,6 @@
 """API keys over HTTP, for those whose key has the scope admin."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, post
@@ -8,6 +8,7 @@ from litestar import Response, delete, get, post
 from ..errors import ProblemError
 from ..models import Schema
 from . import openapi as doc
+from .json_body import json_object
 from .reply import json_reply
 from .service import AnyRequest, service_of
 
@@ -43,7 +44,7 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     resources: list[str] | None = None
     role: str | None = None
     profile: str | None = None
-    rate_limit: int | None = None
+    rate_limit: Annotated[int, msgspec.Meta(ge=1, le=2_147_483_647)] | None = None
     expires_at: str | None = None
 
 
@@ -60,7 +61,7 @@ async def list_keys(request: AnyRequest) -> Response[bytes]:
         "Make an API key; the reply is the only one that shows it",
         "keys",
         {"application/json": {"schema": {"type": "object"}, "example": _MADE}},
-        refusals=(400, 401, 403, 409, 503),
+        refusals=(400, 401, 403, 409, 413, 503),
         status=201,
         requestBody={
             "required": True,
@@ -71,8 +72,8 @@ async def list_keys(request: AnyRequest) -> Response[bytes]:
 async def create_key(request: AnyRequest) -> Response[bytes]:
     """A new key."""
     try:
-        asked = msgspec.json.decode(await request.body(), type=NewKey)
-    except msgspec.DecodeError as exc:
+        asked = msgspec.convert(await json_object(request), NewKey)
+    except msgspec.ValidationError as exc:
         raise ProblemError(
             400, f"the body must be a JSON object that describes a key: {exc}"
         ) from exc

@@ -17,9 +17,6 @@ from ..store import Store
 from ..work.news import News
 from .watch import State, Watches
 
-# Uploads beyond this are told to come back; each holds a connection only while it has data.
-MAX_UPLOADS = 100
-
 RUNNING = ("receiving", "pending", "processing")
 
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
@@ -54,7 +51,7 @@ class Service:
     @contextmanager
     def upload_slot(self) -> Iterator[None]:
         """A place among the uploads under way; 503 when there is none left."""
-        if self.uploading >= MAX_UPLOADS:
+        if self.uploading >= self.settings.max_uploads:
             raise busy("uploads")
         self.uploading += 1
         try:

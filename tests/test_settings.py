@@ -39,7 +39,6 @@ def test_an_env_file_may_have_quotes_comments_and_export(tmp_path: Path) -> None
         ("SLUICE_API_PREFIX", "/v1"),
         ("SLUICE_MAX_UPLOAD_BYTES", "-1"),
         ("SLUICE_LOG_FORMAT", "xml"),
-        ("SLUICE_WEBHOOK_SECRET", "secret"),
         ("SLUICE_WEBHOOK_BACKOFF", "0"),
     ],
 )
@@ -47,6 +46,14 @@ def test_a_bad_value_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load({}, {name: value}, NO_FILE)
     assert str(caught.value).startswith(f"{name} cannot be {value!r}: ")
+
+
+@pytest.mark.parametrize("name", ["SLUICE_WEBHOOK_SECRET", "SLUICE_API_KEYS", "SLUICE_METRICS_KEY"])
+def test_a_bad_secret_is_named_and_not_told(name: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({}, {name: "hush"}, NO_FILE)
+    assert str(caught.value).startswith(f"{name} cannot be what it is: ")
+    assert "hush" not in str(caught.value)
 
 
 def test_a_bad_value_ends_the_command_with_code_2(

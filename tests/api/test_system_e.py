@@ -250,6 +250,8 @@ def test_all_other_errors_have_a_code(client: ImportClient) -> None:
     http = client.http
     assert code_of(http.post(PATH, content=b"{"), 400) == "invalid_request"
     assert code_of(http.post(PATH, content=b"[]"), 400) == "invalid_request"
+    both = {"source_path": "users_data.json", "resource": "users"}
+    assert code_of(http.post(PATH, json=both), 400) == "invalid_request"
     assert code_of(http.get(f"{PATH}/{uuid4()}"), 404) == "not_found"
     assert code_of(http.get(f"{PATH}/17"), 404) == "not_found"
     assert code_of(http.delete(f"{PATH}/{uuid4()}"), 405) == "method_not_allowed"

@@ -91,7 +91,6 @@ BULK: Schema = operation(
         "the idempotency key, a UUID; made and returned when absent",
         _UUID,
         "header",
-        example=_REQUEST,
     ),
     parameter("Prefer", "`respond-async`: leave it to a worker", where="header"),
     refusals=(),
@@ -148,6 +147,12 @@ def _e_refusals(*statuses: int) -> Schema:
     }
 
 
+_PATH: Schema = {
+    "type": "string",
+    "pattern": r"^([\w-][\w .-]*/)*[\w-][\w .-]*\.json$",
+    "maxLength": 8192,
+    "description": "below the folder, without `..`",
+}
 _STATUS: Schema = {"type": "string", "enum": ["queued", "processing", "completed", "failed"]}
 _USER_IMPORT = _object(
     "job_id",
@@ -188,7 +193,12 @@ USER_IMPORT: Schema = operation(
         _object("data", data=_object("job_id", "status", job_id=_UUID, status=_STATUS)),
         {"data": {"job_id": _ID, "status": "queued"}},
     ),
-    parameter("Idempotency-Key", "one job however often it is sent", where="header"),
+    parameter(
+        "Idempotency-Key",
+        "one job however often it is sent",
+        {"type": "string", "pattern": "^[!#-~]{1,255}$"},
+        "header",
+    ),
     refusals=(),
     headers=("Location", "Idempotent-Replayed"),
     status=202,
@@ -198,7 +208,8 @@ USER_IMPORT: Schema = operation(
     requestBody={
         "required": True,
         "content": _json(
-            _object("source_path", source_path=_TEXT), {"source_path": "users_data.json"}
+            _object("source_path", source_path=_PATH) | {"additionalProperties": False},
+            {"source_path": "users_data.json"},
         ),
     },
     responses=_e_refusals(400, 409, 413, 422),

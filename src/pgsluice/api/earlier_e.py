@@ -64,6 +64,8 @@ async def _queue(service: Service, path: str, digest: str, key: str | None) -> d
 
 
 def _source_path(service: Service, body: dict[str, Any]) -> str:
+    if unknown := body.keys() - {"source_path", "sourcePath"}:
+        raise ProblemError(400, f"{min(unknown)!r} is not known here; send source_path alone")
     path = body.get("source_path", body.get("sourcePath"))
     if not isinstance(path, str) or not path.strip():
         raise InvalidSourceError("source_path is required: the name of a .json file")

@@ -1,13 +1,16 @@
 """Any encoding becomes UTF-8; what cannot be decoded spoils its own record only."""
 
 import codecs
+import random
+from contextlib import suppress
+from encodings.aliases import aliases
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pgsluice.ingest.encoding import check_encoding, to_utf8
-from pgsluice.ingest.errors import BadOption
+from pgsluice.ingest.errors import BadOption, MalformedBody
 from pgsluice.ingest.pieces import is_utf8
 
 from .stage import split
@@ -29,6 +32,8 @@ TEXT = "a,b\nÄ,€\n"
         (codecs.BOM_UTF32_LE + TEXT.encode("utf-32-le"), None),
         (TEXT.encode("utf-16"), "utf-16"),
         (TEXT.encode("utf-16-le"), "UTF-16LE"),
+        (TEXT.encode("utf-16-le"), "utf-16"),
+        (TEXT.encode("utf-32-le"), "utf-32"),
         (TEXT.encode("windows-1252"), "windows-1252"),
         (TEXT.encode("iso8859-15"), "latin9"),
         (TEXT.encode("gb18030"), "gb18030"),
@@ -63,6 +68,32 @@ async def test_what_cannot_be_decoded_is_not_utf8(
         return
     if not data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         assert found.decode() == text
+
+
+def known_encodings() -> list[str]:
+    """Every encoding of Python that a file may name."""
+    found = []
+    for name in sorted(set(aliases.values())):
+        with suppress(BadOption):
+            found.append(check_encoding(name) or "utf-8")
+    return found
+
+
+@pytest.mark.parametrize("encoding", known_encodings())
+async def test_any_bytes_in_any_encoding_become_something(encoding: str) -> None:
+    chance = random.Random(encoding)
+    for _ in range(20):
+        data = bytes(chance.choices(b"\x1b$)C(B~{}+-&a,\n\r\x0e\x0f\xa1\xfe\x80", k=100))
+        seen = set()
+        for size in (100, 7, 1):
+            with suppress(MalformedBody):
+                seen.add(await collect(to_utf8(stream(split(data, [size])), encoding)))
+        assert len(seen) <= 1
+
+
+async def test_escapes_that_no_decoder_can_keep_are_refused() -> None:
+    with pytest.raises(MalformedBody, match="not in the encoding named"):
+        await collect(to_utf8(stream([b"aaaa\x1b$(", b"((((((((((", b"((((("]), "iso2022_jp"))
 
 
 async def test_a_bad_byte_is_kept_to_be_shown() -> None:

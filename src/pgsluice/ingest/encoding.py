@@ -4,12 +4,14 @@ import codecs
 import re
 from collections.abc import AsyncIterable, AsyncIterator
 
-from .errors import BadOption
+from .errors import BadOption, MalformedBody
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:-]{0,39}")
 _UTF8 = {"utf-8", "utf-8-sig", "ascii"}
 _NO_FILE_HAS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"}
 _NO_FILE_HAS |= {"mbcs", "oem"}
+# Python refuses these without a mark; files of Windows that lack it are so, and browsers agree.
+_UNMARKED = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -60,8 +62,9 @@ async def to_utf8(
 ) -> AsyncIterator[bytes]:
     """The text as UTF-8 without a byte order mark.
 
-    A mark at the start wins over `encoding`. UTF-8 is passed on unjudged; what another
-    encoding cannot say becomes bytes that are not UTF-8.
+    A mark at the start wins over `encoding`; UTF-16 without one is little-endian. UTF-8 is passed
+    on unjudged; what another encoding cannot say becomes bytes that are not UTF-8. Raises
+    MalformedBody where a decoder cannot go on.
     """
     name = check_encoding(encoding)
     source = aiter(chunks)
@@ -74,6 +77,7 @@ async def to_utf8(
         if head.startswith(mark):
             head, name = head.removeprefix(mark), marked
             break
+    name = _UNMARKED.get(name or "", name)
     if name in (None, "utf-8"):
         if head:
             yield head
@@ -81,11 +85,18 @@ async def to_utf8(
             yield chunk
         return
     decoder = codecs.getincrementaldecoder(name)("pgsluice.keep_invalid")
-    yield _encoded(decoder.decode(head))
+    yield _decoded(decoder, head)
     async for chunk in source:
-        yield _encoded(decoder.decode(chunk))
-    yield _encoded(decoder.decode(b"", True))
+        yield _decoded(decoder, chunk)
+    yield _decoded(decoder, b"", final=True)
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bytes:
+    try:
+        return decoder.decode(chunk, final).encode("utf-8", "surrogateescape")
+    except UnicodeError as error:
+        # the escapes of ISO 2022 leave some decoders with more than they can put by
+        raise MalformedBody(
+            f"the text is not in the encoding named ({error}): save the file as UTF-8, or name "
+            "its encoding"
+        ) from error

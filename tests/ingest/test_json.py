@@ -185,9 +185,12 @@ def test_a_deep_element_of_an_array_is_set_apart(stage: Stage, filler: bytes) ->
     assert [r.line for r in found] == [1, 1, 2]
 
 
-def test_an_element_deep_but_allowed_is_kept(stage: Stage) -> None:
-    deep = b"[" * 999 + b"]" * 999
-    assert stage.lines(JsonReader(), b"[" + deep + b"]")[0].cells == [deep.decode()]
+@pytest.mark.parametrize("form", ["[%s]", '{"b": 1}\n%s\n'], ids=["array", "objects"])
+@pytest.mark.parametrize("depth", [900, 980, 1000])
+def test_an_element_deep_but_allowed_is_kept(stage: Stage, form: str, depth: int) -> None:
+    deep = '{"a": ' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
+    found = stage.lines(JsonReader(), (form % deep).encode(), [100])
+    assert found[-1].cells == [deep]
 
 
 @pytest.mark.parametrize("around", [(b'{"a": "', b'"}'), (b'"', b'"'), (b'["\\"', b'"]')])

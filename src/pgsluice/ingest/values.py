@@ -55,20 +55,25 @@ def value_end(text: str, pos: int) -> int:
             return pos + end
     if text[pos] not in '{["':
         raise NoValueError("a number is longer than 1 MB", pos + _WINDOWS[-1])
-    nesting = Nesting(MAX_RECORD_BYTES)
-    end = nesting.find_end(text, pos)
-    if end < 0:
-        raise NoValueError("a bracket or quote is never closed", len(text), cut=True)
-    if nesting.problem():
-        raise TooDeepError(end)
-    return end
+    return _bracketed_end(text, pos)
 
 
 def _parsed_end(text: str, pos: int) -> int:
     try:
         return _ANY.raw_decode(text, pos)[1]
     except RecursionError:
-        raise TooDeepError(len(text)) from None
+        # the parser stops short of the limit: how far depends on who called it
+        return _bracketed_end(text, pos)
     except JSONDecodeError as error:
         cut = error.pos + _NEAR >= len(text) or error.msg.startswith("Unterminated string")
         raise NoValueError(error.msg, error.pos, cut=cut) from None
+
+
+def _bracketed_end(text: str, pos: int) -> int:
+    nesting = Nesting(MAX_RECORD_BYTES)
+    end = nesting.find_end(text, pos)
+    if nesting.problem():
+        raise TooDeepError(end if end >= 0 else len(text))
+    if end < 0:
+        raise NoValueError("a bracket or quote is never closed", len(text), cut=True)
+    return end

@@ -34,7 +34,7 @@ begin
     if p_format = 'csv' then
         if p_escape and (select t.typcategory = 'S' from pg_type as t where t.oid = v_type) then
             return format(
-                'case when %1$s::text operator(pg_catalog.~) ''^[-=+@\t\r]'''
+                'case when %1$s::text operator(pg_catalog.~) ''^[-=+@\t\r\n]'''
                 ' then concat('''''''', %1$s) else %1$s::text end', v_column
             );
         end if;

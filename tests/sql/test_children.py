@@ -200,3 +200,14 @@ def test_many_lists(conn: Connection) -> None:
     assert rows(conn, "select count(*) from app.addresses") == [
         sum(i % 4 for i in range(1500) if i != 700)
     ]
+
+
+def test_names_inside_a_list_are_mapped_by_its_name(conn: Connection) -> None:
+    record = user(ANN, [{"id": 7, "road": "a", "city": "Rome"}])
+    mapping = {"addresses.road": "street", "addresses.id": None}
+    assert load_lines(conn, "users", record, mapping=mapping).counts == (1, 0, 0, 0)
+    assert rows(conn, STREETS) == [(1, "a", "Rome")]
+    assert load_lines(conn, "users", record, mapping=mapping).counts == (0, 0, 1, 0)
+    # an id that is not mapped away is one of ours
+    plain = load_lines(conn, "users", user(ANN, [{"id": 7, "street": "a", "city": "Rome"}]))
+    assert Verdict(1, "addresses[0].id", "type") in plain.verdicts

@@ -15,7 +15,7 @@ from . import earlier_doc
 from .body import chunks, declared_length
 from .earlier import BULK_USERS
 from .incoming import media_type_of
-from .reply import is_running, json_reply
+from .reply import is_running, json_reply, retry_after
 from .service import AnyRequest, Service, service_of
 
 _SECONDS = 30
@@ -50,7 +50,8 @@ async def bulk_users(request: AnyRequest) -> Response[bytes]:
     headers = {"Vary": "Prefer"} | ({"Preference-Applied": "respond-async"} if queued else {})
     if not is_running(job):
         return json_reply(job, 200, headers)
-    return json_reply(job, 202, headers | {"Location": service.path("imports", job["id"])})
+    headers |= {"Location": service.path("imports", job["id"])} | retry_after(job)
+    return json_reply(job, 202, headers)
 
 
 async def _import(service: Service, request_id: str, body: str, *, queued: bool) -> dict[str, Any]:

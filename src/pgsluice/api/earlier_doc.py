@@ -106,6 +106,7 @@ BULK: Schema = operation(
             _json(_RESULT, _RESULT_EXAMPLE | {"status": "pending"}),
             "Location",
             "Preference-Applied",
+            "Retry-After",
         ),
         **{
             str(status): _told(why, _json(_object("error", error=_TEXT), {"error": text}))

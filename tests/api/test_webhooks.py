@@ -220,6 +220,15 @@ def test_who_has_no_job_or_no_webhook_is_told(
     assert "callback_url" in is_problem(http.post(path), 409)["detail"]
 
 
+def test_a_callback_url_is_judged_at_once(
+    http: httpx.Client, post: Callable[..., httpx.Response]
+) -> None:
+    for url in ("http://example.org/", "https://user:pass@example.org/", "ftp://x/", "nothing"):
+        is_problem(post(callback_url=url), 400)
+        asked = {"resource": "users", "callback_url": url}
+        is_problem(http.post("/v1/exports", json=asked), 400)
+
+
 def test_private_addresses_are_not_asked(
     start_service: Callable[..., Service], receiver: Receiver
 ) -> None:

@@ -15,6 +15,7 @@ from .life import cancel_reply, delete_job, retry_reply
 from .query import parse_id, parse_query
 from .reply import retry_after, tagged_reply
 from .service import AnyRequest, service_of
+from .urls import check_urls
 
 _SCOPE = "POST exports"
 
@@ -25,6 +26,7 @@ async def post_export(request: AnyRequest) -> Response[bytes]:
     parse_query(request.scope["query_string"], ())
     service, key = service_of(request), read_key(request.headers.get("idempotency-key"))
     asked = await json_object(request)
+    check_urls(service.settings, asked, "callback_url")
     digest = _digest(asked)
     async with claimed(service, key, _SCOPE) as first:
         if first is not None:

@@ -266,6 +266,26 @@ def test_private_addresses_are_not_asked(
     assert receiver.got == []
 
 
+def test_without_a_setting_the_secret_of_the_database_signs(
+    start_service: Callable[..., Service], receiver: Receiver
+) -> None:
+    own = start_service(SLUICE_URL_HOSTS="127.0.0.1", SLUICE_API_PREFIX="bulk")
+    job = httpx.post(
+        f"{own.url}/bulk/imports?resource=users&callback_url={receiver.url}",
+        content=new_users(1),
+        headers={"Content-Type": "text/csv", "Prefer": "wait=30"},
+        timeout=60,
+    ).json()
+    end = time.monotonic() + 20
+    while not receiver.got and time.monotonic() < end:
+        time.sleep(0.05)
+    with psycopg.connect(own.dsn, autocommit=True) as conn:
+        row = conn.execute("select sluice.webhook_secret()").fetchone()
+    assert row
+    told = receiver.read(0, row[0])["data"]
+    assert told["links"]["self"] == job["links"]["self"] == f"/bulk/imports/{job['job_id']}"
+
+
 def test_the_secret_of_the_database_is_made_once(conn: psycopg.Connection) -> None:
     first = conn.execute("select sluice.webhook_secret()").fetchone()
     assert first

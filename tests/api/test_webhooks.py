@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from ..conftest import Service
+from ..origin import running
 from .conftest import is_problem, new_users
 from .hook import SECRET, Receiver
 
@@ -116,6 +117,27 @@ def test_an_export_tells_when_its_file_is_there(
     told = receiver.read(0)
     assert told["type"] == "export.completed"
     assert told["data"]["download_url"]
+
+
+def test_a_scheduled_import_from_a_url_tells_its_webhook(
+    http: httpx.Client, receiver: Receiver
+) -> None:
+    with running() as origin:
+        asked = {
+            "resource": "users",
+            "url": origin.put("/nightly.csv", new_users(7)),
+            "callback_url": receiver.url,
+        }
+        made = {"cron": "1 second", "kind": "import", "request": asked}
+        assert http.put("/v1/schedules/often", json=made).status_code == 201
+        end = time.monotonic() + 20
+        while not receiver.got and time.monotonic() < end:
+            time.sleep(0.05)
+        assert http.delete("/v1/schedules/often").status_code == 204
+    told = receiver.read(0)
+    assert told["type"] == "import.completed"
+    assert told["data"]["schedule"] == "often"
+    assert told["data"]["counts"]["inserted"] == 7
 
 
 def test_a_500_is_tried_again_under_the_same_id(

@@ -213,6 +213,25 @@ def test_a_download_that_broke_is_resumed_by_range(fleet: Fleet) -> None:
     assert hashlib.sha256(got).hexdigest() == done["sha256"]
 
 
+def test_a_download_breaks_when_the_store_does(fleet: Fleet, bucket: Bucket) -> None:
+    fleet.run(USERS)
+    bucket.start()
+    bucket.create()
+    url = fleet.api(**bucket.environ).url
+    fleet.worker(**bucket.environ)
+    done = ended(fleet, export(fleet, resource="users"))
+    with httpx.Client(base_url=url, timeout=60) as client:
+        with client.stream("GET", done["download_url"]) as reply:
+            assert reply.status_code == 200
+            blocks = reply.iter_raw(65536)
+            next(blocks)
+            bucket.stop()
+            with pytest.raises(httpx.RemoteProtocolError):
+                b"".join(blocks)
+        assert client.get(done["download_url"]).status_code == 503
+    assert fleet.tracebacks() == []
+
+
 def test_fifty_exports_leave_nothing_once_they_are_deleted(fleet: Fleet) -> None:
     fleet.run("insert into app.users (email, name, role) values ('a@example.org', 'A', 'author')")
     api, worker = fleet.api(), fleet.worker()

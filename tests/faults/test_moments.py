@@ -13,22 +13,24 @@ from .fleet import Fleet
 
 ROWS = 3_000
 GOOD = ROWS - ROWS // 100
-# Each turn lasts a while before its commit: longer than Postgres takes to miss a client (2 s).
+# Each turn lasts a while before its commit. Postgres takes 2 s to miss a client.
 TURNS = """
 create function public.linger() returns trigger language plpgsql as
-    $$ begin perform pg_sleep(2.5); return null; end $$;
+    $$ begin perform pg_sleep(tg_argv[0]::float); return null; end $$;
 create trigger linger after update of state, phase on sluice.job for each row
     when (old.state is distinct from new.state or old.phase is distinct from new.phase)
-    execute function public.linger();
+    execute function public.linger({seconds});
 """
 TURNING = "select count(*) > 0 from pg_stat_activity where wait_event = 'PgSleep'"
+# What Postgres does not have to notice.
+SUDDEN = ("crash", "postgres")
 PLACE = "select state || coalesce(' ' || phase, '') from sluice.job"
 
 
 @pytest.fixture
-def turning(fleet: Fleet) -> Fleet:
+def turning(fleet: Fleet, request: pytest.FixtureRequest) -> Fleet:
     """Two APIs and a worker; turns of jobs take their time."""
-    fleet.run(TURNS)
+    fleet.run(TURNS.format(seconds=0.7 if request.node.callspec.id in SUDDEN else 2.5))
     fleet.api(), fleet.api()
     fleet.worker()
     return fleet

@@ -39,16 +39,7 @@ begin
         'files', v_files,
         'download_url', v_one -> 'download_url',
         'expires_at', coalesce(v_files #>> '{0,expires_at}', sluice.utc(p_job.expires_at)),
-        'progress', jsonb_build_object(
-            'rows', p_job.done,
-            -- what the planner expects is a guess
-            'percent', case
-                when p_job.completed_at is not null then 100.0
-                else least(99.9, round(coalesce(
-                    100.0 * p_job.done / nullif((p_job.metrics ->> 'expected')::bigint, 0), 0
-                ), 1))
-            end
-        ),
+        'progress', jsonb_build_object('rows', p_job.done, 'percent', sluice.job_percent(p_job)),
         'metrics', jsonb_build_object(
             'rows_per_second', case when v_seconds > 0 then round(p_job.done / v_seconds) end,
             'duration_ms', round(v_seconds * 1000),

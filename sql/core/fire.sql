@@ -31,8 +31,8 @@ begin
         begin
             v_id := sluice.start_scheduled(p_schedule);
         exception when others then
-            -- what may pass (locks, memory, shutdown) is tried again, with all that came with it
-            if left(sqlstate, 2) in ('40', '53', '55', '57', '58') then
+            -- what passes (locks, memory, shutdown) is tried again
+            if left(sqlstate, 2) in ('40', '53', '57', '58') or sqlstate = '55P03' then
                 raise;
             end if;
             get stacked diagnostics v_error = message_text, v_hint = pg_exception_hint;
@@ -75,6 +75,7 @@ create or replace function sluice.fire_schedules()
 returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '2s'
 as $$
 declare
     v_row sluice.schedule;
@@ -88,8 +89,13 @@ begin
         limit 20
         for update of s skip locked
     loop
-        perform sluice.fire_schedule(v_row);
-        v_fired := v_fired + 1;
+        begin
+            perform sluice.fire_schedule(v_row);
+            v_fired := v_fired + 1;
+        exception when lock_not_available or deadlock_detected or serialization_failure then
+            -- its table is being altered: it stays due, and holds up no other
+            null;
+        end;
     end loop;
     return jsonb_build_object('fired', v_fired, 'seconds', (
         -- those that are due now are another worker's this moment

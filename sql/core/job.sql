@@ -28,6 +28,10 @@ begin atomic
 select case
     when p_job.completed_at is not null then 100.0
     when p_job.state <> 'processing' then 0.0
+    -- of an export against what the planner expects, which is a guess
+    when p_job.kind = 'export' then coalesce(least(99.9, round(
+        100.0 * p_job.done / nullif((p_job.metrics ->> 'expected')::bigint, 0), 1
+    )), 0.0)
     else least(99.9, round(case p_job.phase
         when 'cast' then 40 * d.share
         when 'match' then 40 + 10 * d.share

@@ -137,7 +137,8 @@ select
     greatest(j.heartbeat_at, s.claimed_at) as heartbeat,
     coalesce(j.phase || ' ' || s.done || '/' || s.steps, j.phase) as step,
     least(j.not_before, s.not_before) as next_try,
-    j.parent_job_id
+    j.parent_job_id,
+    j.exported
 from sluice.job as j
 left join lateral (
     select

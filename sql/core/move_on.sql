@@ -11,6 +11,18 @@ declare
 begin
     select j.* into v_job from sluice.job as j where j.job_id = p_job_id;
     if v_job.phase = 'cast' then
+        -- an unlogged stage (SLUICE_STAGE) is empty after a crash of Postgres, like the plan
+        if v_job.received <> (
+            select coalesce(sum(s.rows), 0) from sluice.step as s
+            where s.job_id = p_job_id and s.kind = 'cast'
+        ) then
+            perform sluice.fail_job(p_job_id, 'The data was lost', format(
+                'what was sent to import %s was lost in a crash of Postgres, which an unlogged stage '
+                '(SLUICE_STAGE) does not survive: send the file again; records that are there already '
+                'are left unchanged', p_job_id
+            ));
+            return 'failed';
+        end if;
         insert into sluice.step (job_id, kind) values (p_job_id, 'match');
         update sluice.job as j set phase = 'match' where j.job_id = p_job_id;
         return 'match';

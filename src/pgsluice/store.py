@@ -242,10 +242,12 @@ def _sync(file: Path) -> None:
 
 def _walk(root: Path, prefix: str, before: float) -> list[str]:
     found = []
-    for file in (root / prefix).rglob("*"):
-        with suppress(FileNotFoundError):
-            if file.is_file() and file.stat().st_mtime < before:
-                found.append(file.relative_to(root).as_posix())
+    # Others may remove files and folders meanwhile.
+    for folder, _, names in os.walk(root / prefix):
+        for file in (Path(folder) / name for name in names):
+            with suppress(FileNotFoundError):
+                if file.stat().st_mtime < before:
+                    found.append(file.relative_to(root).as_posix())
     return found
 
 

@@ -126,6 +126,7 @@ def pool_of(settings: Settings, size: int, name: str, stall: int = STALL_SECONDS
         name=name,
         stall=stall,
         worker=_worker_name(),
+        # webhooks hold links too
         api_prefix=f"/{settings.api_prefix}",
         **{name: getattr(settings, name) for name in _TOLD},
     )

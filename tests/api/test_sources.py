@@ -481,13 +481,22 @@ def test_a_url_against_the_rules_is_refused_at_once(
         ({"resource": "users", "source_path": "deep/../../outside.csv"}, "leads out"),
         ({"resource": "users", "source_path": ""}, "name a file"),
         ({"resource": "users", "source_path": "a\u0000b"}, "NUL"),
+        ({"resource": "users", "source_path": "a\nb"}, "printable"),
+        ({"resource": "users", "source_path": "\ud800.csv"}, "surrogate"),
+        ({"resource": "users", "url": "{}", "mapping": {"\ud800": "email"}}, "mapping"),
+        ({"resource": "users", "url": "{}", "defaults": {"role": "\u0000"}}, "defaults"),
+        ({"resource": "users", "url": "{}", "\udfff": "x"}, "unknown"),
+        ({"resource": "users", "url": {"a": 1}}, "URL"),
+        ({"resource": "users", "url": 1e308}, "https"),
     ],
 )
 def test_a_request_that_cannot_be_is_refused_at_once(
     http: httpx.Client, origin: Origin, body: dict[str, Any], word: str
 ) -> None:
-    filled = json.loads(json.dumps(body).replace("{}", origin.url("/never-asked.csv")))
-    assert word in is_problem(http.post("/v1/imports", json=filled), 400)["detail"]
+    text = json.dumps(body).replace("{}", origin.url("/never-asked.csv"))
+    headers = {"Content-Type": "application/json"}
+    reply_ = http.post("/v1/imports", content=text, headers=headers)
+    assert word in is_problem(reply_, 400)["detail"]
     assert origin.times("/never-asked.csv") == 0
 
 

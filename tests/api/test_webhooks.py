@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from ..conftest import Service
+from ..origin import running
 from .conftest import is_problem, new_users
 from .hook import SECRET, Receiver
 
@@ -118,6 +119,27 @@ def test_an_export_tells_when_its_file_is_there(
     assert told["data"]["download_url"]
 
 
+def test_a_scheduled_import_from_a_url_tells_its_webhook(
+    http: httpx.Client, receiver: Receiver
+) -> None:
+    with running() as origin:
+        asked = {
+            "resource": "users",
+            "url": origin.put("/nightly.csv", new_users(7)),
+            "callback_url": receiver.url,
+        }
+        made = {"cron": "1 second", "kind": "import", "request": asked}
+        assert http.put("/v1/schedules/often", json=made).status_code == 201
+        end = time.monotonic() + 20
+        while not receiver.got and time.monotonic() < end:
+            time.sleep(0.05)
+        assert http.delete("/v1/schedules/often").status_code == 204
+    told = receiver.read(0)
+    assert told["type"] == "import.completed"
+    assert told["data"]["schedule"] == "often"
+    assert told["data"]["counts"]["inserted"] == 7
+
+
 def test_a_500_is_tried_again_under_the_same_id(
     receiver: Receiver, ended: Any, deliveries: Any
 ) -> None:
@@ -220,6 +242,15 @@ def test_who_has_no_job_or_no_webhook_is_told(
     assert "callback_url" in is_problem(http.post(path), 409)["detail"]
 
 
+def test_a_callback_url_is_judged_at_once(
+    http: httpx.Client, post: Callable[..., httpx.Response]
+) -> None:
+    for url in ("http://example.org/", "https://user:pass@example.org/", "ftp://x/", "nothing"):
+        is_problem(post(callback_url=url), 400)
+        asked = {"resource": "users", "callback_url": url}
+        is_problem(http.post("/v1/exports", json=asked), 400)
+
+
 def test_private_addresses_are_not_asked(
     start_service: Callable[..., Service], receiver: Receiver
 ) -> None:
@@ -255,6 +286,26 @@ def test_private_addresses_are_not_asked(
             error,
         )
     assert receiver.got == []
+
+
+def test_without_a_setting_the_secret_of_the_database_signs(
+    start_service: Callable[..., Service], receiver: Receiver
+) -> None:
+    own = start_service(SLUICE_URL_HOSTS="127.0.0.1", SLUICE_API_PREFIX="bulk")
+    job = httpx.post(
+        f"{own.url}/bulk/imports?resource=users&callback_url={receiver.url}",
+        content=new_users(1),
+        headers={"Content-Type": "text/csv", "Prefer": "wait=30"},
+        timeout=60,
+    ).json()
+    end = time.monotonic() + 20
+    while not receiver.got and time.monotonic() < end:
+        time.sleep(0.05)
+    with psycopg.connect(own.dsn, autocommit=True) as conn:
+        row = conn.execute("select sluice.webhook_secret()").fetchone()
+    assert row
+    told = receiver.read(0, row[0])["data"]
+    assert told["links"]["self"] == job["links"]["self"] == f"/bulk/imports/{job['job_id']}"
 
 
 def test_the_secret_of_the_database_is_made_once(conn: psycopg.Connection) -> None:

@@ -150,7 +150,6 @@ def calm(fleet: Fleet, corpus: lanes.Corpus) -> dict[str, str]:
     return held
 
 
-@pytest.mark.slow
 def test_forty_imports_and_twenty_exports_survive_thirty_kills_and_two_crashes(
     new_fleet: Callable[..., Fleet], corpus: lanes.Corpus
 ) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from .client import Client
 from .conftest import Drip, until, users
@@ -180,7 +179,6 @@ class Jobs:
         self._end(f"/v1/imports/{job['id']}", "completed")
 
 
-@pytest.mark.slow
 def test_two_hundred_jobs_leave_nothing_behind(fleet: Fleet, client: Client) -> None:
     fleet.run(TABLE)
     fleet.api(), fleet.api()

@@ -65,7 +65,7 @@ def test_an_upload_cut_at_any_moment_of_its_acceptance_is_there_once(
     fleet.api(), fleet.api()
     fleet.worker()
     rnd = random.Random(1)
-    rounds = 8
+    rounds = 6
     for number in range(rounds):
         dies = fleet.apis[number % 2]
         body = users(number * 3_000, 3_000)

@@ -5,9 +5,15 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from pgsluice import outbound
 from pgsluice.outbound import Refused, check_url, client, is_public, shown
@@ -18,7 +24,7 @@ Reply = Callable[[bytes], bytes]
 
 @asynccontextmanager
 async def server(
-    reply: Reply, address: str = "127.0.0.1"
+    reply: Reply, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[int, list[bytes]]]:
     """A socket that answers each request; yields its port and the heads that came."""
     heads: list[bytes] = []
@@ -33,7 +39,7 @@ async def server(
         finally:
             writer.close()
 
-    listening = await asyncio.start_server(answer, address, 0)
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
     async with listening:
         yield listening.sockets[0].getsockname()[1], heads
 
@@ -235,29 +241,49 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(
         assert (await get(settings, f"http://two.example:{port}/")).text == "hi"
 
 
-async def test_tls_asks_for_the_name_not_for_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    names: list[str] = []
-    monkeypatch.setattr(outbound, "resolve", answering(["127.0.0.1"]))
+def certificate(name: str, folder: Path) -> Path:
+    """A certificate for a host, signed by itself, with its key, as one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / f"{name}.pem"
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    return file
+
+
+async def test_tls_names_and_checks_the_host_though_the_address_is_pinned(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = certificate("pinned.example", tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    monkeypatch.setattr(outbound, "resolve", answering(["127.0.0.1"], ["127.0.0.1"]))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_servername_callback(lambda _s, name, _c: names.append(name) or 40)  # type: ignore[arg-type,func-returns-value]
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.setblocking(False)
+    context.load_cert_chain(file)
+    names: list[str] = []
 
-        async def answer() -> None:
-            sock, _ = await asyncio.get_running_loop().sock_accept(listening)
-            with sock:
-                sock.setblocking(True)
-                with pytest.raises(ssl.SSLError):
-                    await asyncio.to_thread(context.wrap_socket, sock, server_side=True)
+    def note(_socket: object, name: str, _context: object) -> None:
+        names.append(name)
 
-        answering_task = asyncio.create_task(answer())
-        with pytest.raises(httpx.ConnectError):
-            await get(
-                Settings(url_hosts="pinned.example"),
-                f"https://pinned.example:{listening.getsockname()[1]}/",
-            )
-        await answering_task
-    assert names == ["pinned.example"]
+    context.sni_callback = note
+    async with server(ok, tls=context) as (port, heads):
+        settings = Settings(url_hosts="pinned.example,other.example")
+        assert (await get(settings, f"https://pinned.example:{port}/")).text == "hi"
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await get(settings, f"https://other.example:{port}/")
+    assert names == ["pinned.example", "other.example"]
+    assert len(heads) == 1
 
 
 async def test_a_redirect_is_handed_back_and_no_cookie_is_kept() -> None:

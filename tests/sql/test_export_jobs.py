@@ -431,3 +431,15 @@ def test_several_resources_leave_as_one_zip_or_as_a_file_each(conn: Connection) 
         ("users.ndjson.gz", "application/gzip"),
         ("articles.ndjson.gz", "application/gzip"),
     ]
+
+
+def test_progress_is_told_against_what_the_planner_expects(people: Connection) -> None:
+    people.execute("analyze app.comments")
+    made = create(people, resource="comments")
+    take(people)
+    assert one(people, "select sluice.export_beat(%s, 1, 9, 99)", made["job_id"])
+    job = one(people, "select sluice.job_json(%s)", made["job_id"])
+    assert (job["progress"], job["bytes"]) == ({"rows": 9, "percent": 25.0}, 99)
+    assert one(people, "select percent from sluice.jobs") == 25
+    assert one(people, "select sluice.export_beat(%s, 1, 99, 999)", made["job_id"])
+    assert one(people, "select percent::float from sluice.jobs") == 99.9

@@ -139,6 +139,20 @@ def test_a_request_that_no_longer_works_tells_why_and_stops_no_other(
     assert call("schedule_json", "broken")["next_at"] is not None
 
 
+def test_a_table_that_is_being_altered_delays_its_own_schedules_only(
+    conn: psycopg.Connection, dsn: str, call: Any, due: Any
+) -> None:
+    due("locked", seconds=2)
+    due("free", request={"resource": "articles"})
+    with psycopg.connect(dsn) as other:
+        other.execute("lock table app.users in access exclusive mode")
+        reply = call("fire_schedules")
+    assert reply == {"fired": 1, "seconds": 0.1}
+    assert (len(ticks(conn, "locked")), len(ticks(conn, "free"))) == (0, 1)
+    assert call("fire_schedules")["fired"] == 1
+    assert ticks(conn, "locked")[0][0] is not None
+
+
 def test_while_a_job_runs_the_next_tick_is_skipped_and_says_so(
     conn: psycopg.Connection, call: Any, due: Any
 ) -> None:

@@ -16,6 +16,7 @@ from .profile import shown
 from .query import Fields, parse_id, parse_query
 from .reply import retry_after, tagged_reply
 from .service import AnyRequest, service_of
+from .urls import check_urls
 
 _SCOPE = "POST exports"
 
@@ -26,6 +27,7 @@ async def post_export(request: AnyRequest) -> Response[bytes]:
     query = parse_query(request.scope["query_string"], ("resource", "format"))
     service, key = service_of(request), read_key(request.headers.get("idempotency-key"))
     asked = await _asked(request, query)
+    check_urls(service.settings, asked, "callback_url")
     digest = _digest(asked)
     async with claimed(service, key, _SCOPE) as first:
         if first is not None:

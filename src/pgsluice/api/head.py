@@ -12,6 +12,7 @@ from .body import declared_length
 from .incoming import MULTIPART, URLENCODED, media_type_of
 from .query import Fields
 from .service import AnyRequest, Service
+from .urls import check_urls
 
 # What multipart puts around the file; the file itself is counted exactly while it streams.
 _FRAME_BYTES = 1024 * 1024
@@ -48,11 +49,7 @@ def judge_source(service: Service, values: dict[str, str]) -> None:
 
 async def judge_options(service: Service, values: dict[str, str]) -> None:
     """Have the resource judged, if it is known by now, and the options."""
-    if callback := values.get("callback_url"):
-        try:
-            check_url(service.settings, callback)
-        except Refused as exc:
-            raise ProblemError(400, f"callback_url: {exc}") from None
+    check_urls(service.settings, values, "callback_url")
     await service.ask(
         "check_import_options", resource=values.get("resource"), options=options.for_sql(values)
     )

@@ -9,12 +9,12 @@ from litestar import Response, delete, post
 
 from ..errors import ProblemError
 from . import life_doc, options
+from .accepted import accepted, replayed
 from .idempotency import claimed, compare, read_key
 from .json_body import json_object
-from .prefer import wait_for_end, wanted_wait
 from .profile import shown
 from .query import Fields, parse_id, parse_query
-from .reply import is_running, json_reply, retry_after
+from .reply import json_reply
 from .service import AnyRequest, Service, service_of
 
 RETRY_SCOPE = "POST retry"
@@ -65,38 +65,16 @@ async def retry_reply(
     async with claimed(service, key, RETRY_SCOPE) as first:
         if first is not None:
             compare(first, digest)
-            job = service.localized(first["job"]) | {"duplicate": True}
-            headers = {"Idempotent-Replayed": "true"}
-            return await _new_job(request, service, kind, job, first["status"], headers)
-        job = service.localized(
-            await service.ask(
-                "retry_job",
-                job_id=number,
-                options=given,
-                digest=digest,
-                idempotency_key=key,
-                idempotency_scope=RETRY_SCOPE if key else None,
-            )
+            return await replayed(request, service, first)
+        job = await service.ask(
+            "retry_job",
+            job_id=number,
+            options=given,
+            digest=digest,
+            idempotency_key=key,
+            idempotency_scope=RETRY_SCOPE if key else None,
         )
-    request.scope["state"]["job_id"] = job["job_id"]
-    headers = {"Vary": "Prefer"}
-    if (wait := wanted_wait(request.headers.get("prefer", ""))) is not None:
-        job = await wait_for_end(service, job, wait)
-        headers["Preference-Applied"] = f"wait={wait}"
-    return await _new_job(request, service, kind, job, 202 if is_running(job) else 200, headers)
-
-
-async def _new_job(
-    request: AnyRequest,
-    service: Service,
-    kind: str,
-    job: dict[str, Any],
-    status: int,
-    headers: dict[str, str],
-) -> Response[bytes]:
-    place = {"Location": service.path(f"{kind}s", job["job_id"])}
-    reply = await shown(request, job, is_new=status == 202)
-    return json_reply(reply, status, place | headers | retry_after(job))
+    return await accepted(request, service, job)
 
 
 async def _known(request: AnyRequest, kind: str, job_id: str) -> tuple[Service, UUID]:

@@ -72,11 +72,21 @@ def _object(name: str, text: str) -> dict[str, Any]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, dict) or "\\u0000" in text:
+    if not isinstance(value, dict) or not _can_be_stored(value):
         raise ProblemError(
             400, f'{name} must be a JSON object such as {{"a": "b"}}, not {text[:80]!r}'
         )
     return value
+
+
+def _can_be_stored(value: dict[str, Any]) -> bool:
+    """False for NUL and for half characters, which JSON can spell and Postgres cannot keep."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\\u0000" not in text
 
 
 def fingerprint(values: dict[str, str], content: "hashlib._Hash") -> str:

@@ -16,6 +16,7 @@ _ALIASES = {
     "file_url": "url",
     "filename": "file_name",
 }
+_HALF = re.compile(r"[\ud800-\udfff]")
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
@@ -45,6 +46,9 @@ class Fields:
         canonical = self._canonical(name)
         if "\x00" in name or "\x00" in value:
             raise ProblemError(400, f"{self._where} {name!r} holds a NUL byte; take it out")
+        if _HALF.search(name) or _HALF.search(value):
+            # JSON can spell half a character; nothing can store it.
+            raise ProblemError(400, f"{self._where} {name!r} holds a lone surrogate; take it out")
         if self.values.get(canonical, value) != value:
             raise ProblemError(400, f"{name!r} is given twice with different values; give it once")
         self.values[canonical] = value

@@ -1,19 +1,13 @@
 """Schedules: imports and exports that begin by the clock; SQL keeps, judges and fires them."""
 
-from typing import Any
-
 from litestar import Response, delete, get, post, put
 
-from .. import outbound
-from ..errors import ProblemError
-from ..settings import Settings
 from . import schedule_doc as doc
 from .json_body import json_object
 from .query import parse_query
 from .reply import json_reply, tagged_reply
-from .service import AnyRequest, Service, service_of
-
-_URLS = ("url", "callback_url")
+from .service import AnyRequest, service_of
+from .urls import check_urls
 
 
 @get("/schedules", opt=doc.LIST)
@@ -51,23 +45,12 @@ async def _put(request: AnyRequest, name: str | None, *, replace: bool) -> Respo
     parse_query(request.scope["query_string"], ())
     service = service_of(request)
     asked = await json_object(request)
-    _check_urls(service.settings, asked.get("request"))
+    if isinstance(later := asked.get("request"), dict):
+        check_urls(service.settings, later, "url", "callback_url")
     made = await service.ask("put_schedule", name=name, schedule=asked, replace=replace)
     schedule = service.localized(made["schedule"])
     headers = {"Location": schedule["links"]["self"]}
     return json_reply(schedule, 201 if made["created"] else 200, headers)
-
-
-def _check_urls(settings: Settings, asked: Any) -> None:
-    """Refuse at once what no worker would ask; it judges again, by address, when it does."""
-    if not isinstance(asked, dict):
-        return
-    for name in _URLS:
-        if isinstance(url := asked.get(name), str):
-            try:
-                outbound.check_url(settings, url)
-            except outbound.Refused as exc:
-                raise ProblemError(400, f"{name}: {exc}") from None
 
 
 @post("/schedules/{name:str}/pause", opt=doc.PAUSE, status_code=200)
@@ -92,7 +75,7 @@ async def _changed(request: AnyRequest, function: str, name: str) -> Response[by
 async def run_schedule(request: AnyRequest, name: str) -> Response[bytes]:
     """Make its job now, beside its ticks."""
     parse_query(request.scope["query_string"], ())
-    service: Service = service_of(request)
+    service = service_of(request)
     job = service.localized(await service.ask("run_schedule", name=name))
     request.scope["state"]["job_id"] = job["job_id"]
     return json_reply(job, 202, {"Location": job["links"]["self"], "Retry-After": "1"})

@@ -194,6 +194,8 @@ class _Attempt:
     async def _give_back(self, work: "asyncio.Task[bool]") -> None:
         """Let another worker begin at once: we were told to stop."""
         await asyncio.wait([work], timeout=_CLEAN_SECONDS)
+        if work.done() and not work.cancelled() and (error := work.exception()) is not None:
+            log.info("export %s broke off: %s", self._lease["job_id"], error)
         await self._clean()
         with suppress(Error):
             async with self._pool.connection() as conn:

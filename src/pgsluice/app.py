@@ -14,6 +14,7 @@ from .api import (
     access,
     deliveries,
     docs,
+    document,
     earlier,
     earlier_a,
     earlier_e,
@@ -27,12 +28,12 @@ from .api import (
     keys,
     life,
     metrics,
-    openapi,
     resources,
     schedules,
 )
 from .api.envelope import Envelope
 from .api.service import AnyRequest, Service
+from .api.uniform import Uniform
 from .database import Error, problem_of
 from .errors import ProblemError
 from .settings import Settings
@@ -121,9 +122,11 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
-    app.state["openapi"] = openapi.build(app, __version__)
+    app.state["openapi"] = document.build(app, __version__)
     # Not a middleware: those do not see requests that no route takes.
-    app.asgi_handler = Envelope(app.asgi_handler, service)
+    app.asgi_handler = Envelope(
+        Uniform(app.asgi_handler, document.methods_of(app.state["openapi"])), service
+    )
     return app
 
 

@@ -3,6 +3,7 @@
 from litestar import Response, get
 from litestar.response import Redirect
 
+from . import read_doc as doc
 from .reply import json_reply
 from .service import AnyRequest
 
@@ -63,13 +64,13 @@ fetch("openapi.json").then(reply => reply.json()).then(document_ => {
 """
 
 
-@get("/openapi.json")
+@get("/openapi.json", opt=doc.OPENAPI)
 async def openapi_json(request: AnyRequest) -> Response[bytes]:
     """The OpenAPI 3.1 document of this very service."""
     return json_reply(request.app.state["openapi"])
 
 
-@get("/docs")
+@get("/docs", opt=doc.DOCS)
 async def docs() -> Response[str]:
     """A page that shows the document, without anything from elsewhere."""
     policy = "default-src 'none'; connect-src 'self'; img-src data:; "
@@ -78,7 +79,7 @@ async def docs() -> Response[str]:
     return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": policy})
 
 
-@get("/")
+@get("/", opt=doc.MOVED, status_code=302)
 async def root() -> Redirect:
     """The page that a browser should see first."""
     return Redirect("/docs")

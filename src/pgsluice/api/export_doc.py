@@ -1,11 +1,23 @@
 """How exports that run later are described in the OpenAPI document."""
 
-from ..models import JOB_EXAMPLE, PROBLEM_EXAMPLE, Schema
-from .openapi import content, operation, parameter, streams
+from ..examples import JOB_EXAMPLE
+from ..models import Schema
+from .openapi import (
+    ACCEPT_PROFILE,
+    EXPORT_ID,
+    IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
+    PREFER,
+    enum,
+    job_links,
+    operation,
+    parameter,
+    refused,
+    shapes,
+    streams,
+    told,
+)
 
-_JOB_ID = parameter("job_id", "the export", {"type": "string", "format": "uuid"}, "path")
-_KEY = parameter("Idempotency-Key", "one job however often it is sent", where="header")
-_PREFER = parameter("Prefer", "`wait=N`: reply when the job has ended", where="header")
 _ID: str = JOB_EXAMPLE["job_id"]
 _SHA = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
 EXAMPLE: Schema = {
@@ -19,6 +31,7 @@ EXAMPLE: Schema = {
         "rows_per_second": 900000,
         "duration_ms": 11,
         "bytes": 1200167,
+        "expected": 9800,
         "exported": {"users": 9750},
     },
     "options": {"resources": ["users"], "format": "csv", "expires_in": 86400},
@@ -26,7 +39,7 @@ EXAMPLE: Schema = {
     "exported": 9750,
     "bytes": 1200167,
     "sha256": _SHA,
-    "snapshot": {"time": "2026-01-05T12:00:00.005Z", "lsn": "0/16B3748"},
+    "snapshot": {"time": "2026-01-05T12:00:00.011000Z", "lsn": "0/16B3748"},
     "files": [
         {
             "name": "users.csv",
@@ -35,29 +48,36 @@ EXAMPLE: Schema = {
             "bytes": 1200167,
             "sha256": _SHA,
             "content_type": "text/csv; charset=utf-8; header=present",
-            "expires_at": "2026-01-06T12:00:00Z",
+            "expires_at": "2026-01-06T12:00:00.133000Z",
             "download_url": f"/v1/exports/{_ID}/download",
         }
     ],
     "download_url": f"/v1/exports/{_ID}/download",
-    "expires_at": "2026-01-06T12:00:00Z",
+    "expires_at": "2026-01-06T12:00:00.133000Z",
     "links": {
         "self": f"/v1/exports/{_ID}",
         "download": f"/v1/exports/{_ID}/download",
         "events": f"/v1/exports/{_ID}/events",
     },
 }
-_JOB = content("Job", EXAMPLE)
-
-
-def _refused(why: str) -> Schema:
-    problem = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": PROBLEM_EXAMPLE}
-    return {"description": why, "content": {"application/problem+json": problem}}
-
-
-def _told(description: str, *headers: str, **more: Schema) -> Schema:
-    made = {name: {"schema": {"type": "string"}} for name in (*headers, "X-Request-Id")}
-    return {"description": description, "headers": made, **more}
+PENDING: Schema = {
+    **EXAMPLE,
+    "status": "pending",
+    "outcome": None,
+    "progress": {"rows": 0, "percent": 0.0},
+    "metrics": {"rows_per_second": None, "duration_ms": None, "bytes": 0, "expected": 9800},
+    "exported": 0,
+    "bytes": 0,
+    "sha256": None,
+    "snapshot": None,
+    "files": [],
+    "download_url": None,
+    "started_at": None,
+    "completed_at": None,
+    "expires_at": None,
+}
+_JOB = shapes("ExportJob", "RealworldJob", "NestJob", example=EXAMPLE)
+_NEW = shapes("ExportJob", "RealworldJob", "NestJob", example=PENDING)
 
 
 def _names(description: str) -> Schema:
@@ -130,37 +150,59 @@ _REQUEST: Schema = {
         },
     ],
 }
-_ACCEPTED = _told(
-    "accepted: the job is queued",
-    "Location",
-    "Retry-After",
-    "Idempotent-Replayed",
-    content=_JOB,
-)
+_MADE = ("Location", "Retry-After", "Preference-Applied", "Vary", "Idempotent-Replayed")
+_LINKS = job_links("export")
+_ENDED = told("it had ended within the time of Prefer", *_MADE, content=_JOB, links=_LINKS)
+_ACCEPTED = told("accepted: the job is queued", *_MADE, content=_NEW, links=_LINKS)
+_REPEATED = {
+    "409": refused(
+        409,
+        "the first request with this Idempotency-Key is still being received",
+        "the first request with this Idempotency-Key is still being received; wait for its reply "
+        "or try again",
+        "Retry-After",
+    ),
+    "422": refused(
+        422,
+        "this Idempotency-Key was used for another payload",
+        "this Idempotency-Key was used for a request with other options or another file; send a "
+        "new key",
+    ),
+}
 
 POST = operation(
     "Export to a file, later",
     "exports",
-    _JOB,
-    parameter("resource", "what to export, if the body does not say it"),
-    parameter("format", "as in the body"),
-    _KEY,
-    _PREFER,
-    refusals=(400, 409, 413, 422, 503),
-    headers=("Location", "Preference-Applied", "Vary", "Idempotent-Replayed"),
+    None,
+    parameter("resource", "what to export, if the body does not say it", example="users"),
+    parameter("format", "as in the body", enum("ndjson", "csv", "json")),
+    IDEMPOTENCY_KEY,
+    PREFER,
+    ACCEPT_PROFILE,
+    refusals=(413,),
     description="One job, one snapshot of the database: `snapshot` of the job has its time and WAL "
     "position. 202 with the job; with `Prefer: wait=N` 200 once it has ended.",
     requestBody={"required": True, "content": {"application/json": {"schema": _REQUEST}}},
-    responses={"202": _ACCEPTED},
+    responses={
+        "200": _ENDED,
+        "202": _ACCEPTED,
+        "400": refused(
+            400,
+            "an option, field or filter is wrong; `detail` names it",
+            "unknown resource 'user'. known resources: addresses, articles, comments, users",
+        ),
+        **_REPEATED,
+    },
 )
 GET = operation(
     "One export",
     "exports",
     _JOB,
-    _JOB_ID,
-    parameter("If-None-Match", "the ETag that is known", where="header"),
-    refusals=(304, 404, 503),
-    headers=("ETag", "Retry-After"),
+    EXPORT_ID,
+    IF_NONE_MATCH,
+    ACCEPT_PROFILE,
+    refusals=(304, 400, 404),
+    headers=("ETag", "Cache-Control", "Retry-After"),
     description="`expires_at` is until when its file can be downloaded; `progress` and `bytes` "
     "grow while it runs.",
 )
@@ -171,59 +213,99 @@ _FILE_HEADERS = (
     "Content-Length",
     "Content-Disposition",
     "Repr-Digest",
+    "Cache-Control",
 )
+_FILE = streams("text/csv", "application/x-ndjson", "application/json")
+_PACKED = streams("application/zip", "application/gzip", "application/zstd")
 DOWNLOAD = operation(
     "The file of an export",
     "exports",
-    streams("text/csv", "application/x-ndjson", "application/json", "application/zip"),
-    _JOB_ID,
+    _FILE | _PACKED,
+    EXPORT_ID,
     parameter("file", "which one, of an export with several", example="users.csv"),
     parameter("token", "of a link that needs no key (downloadUrl of profile nest)"),
     parameter("Range", "`bytes=1000-`: the rest of a download that broke", where="header"),
     parameter("If-Range", "the ETag of what is there already", where="header"),
-    parameter("If-None-Match", "the ETag that is known", where="header"),
-    refusals=(304, 400, 404, 503),
+    IF_NONE_MATCH,
+    refusals=(304, 400, 404),
     headers=_FILE_HEADERS,
     description="`Repr-Digest` is the SHA-256 of the whole file, whatever part of it is sent. With "
     "SLUICE_DOWNLOADS=redirect a store that can sign links is linked to.",
     responses={
-        "206": _told("the range asked for", *_FILE_HEADERS, "Content-Range"),
-        "303": _told("a link to the store, good for a quarter of an hour", "Location"),
-        "409": _refused("it is not done yet (Retry-After), or failed"),
-        "410": _refused("the file has expired"),
-        "416": _refused("the range lies behind the end"),
+        "206": told(
+            "the range asked for", *_FILE_HEADERS, "Content-Range", content=_FILE | _PACKED
+        ),
+        "303": told(
+            "a link to the store, good for a quarter of an hour", "Location", "Cache-Control"
+        ),
+        "409": refused(
+            409,
+            "it is not done yet (Retry-After), or failed",
+            f"export {_ID} is pending; wait for its end",
+            "Retry-After",
+        ),
+        "410": refused(
+            410,
+            "the file has expired",
+            f"the files of export {_ID} have expired. retry it to have them made again",
+        ),
+        "416": refused(
+            416,
+            "the range lies behind the end",
+            "the file has 205 bytes; ask for a range within them",
+            "Content-Range",
+        ),
     },
 )
 CANCEL = operation(
     "Cancel an export",
     "exports",
     _JOB,
-    _JOB_ID,
-    refusals=(404, 503),
+    EXPORT_ID,
+    ACCEPT_PROFILE,
+    status=202,
+    why="it is cancelled",
     responses={
-        "202": _told("it is cancelled", content=_JOB),
-        "409": _refused("it has ended already"),
+        "409": refused(
+            409,
+            "it has ended already",
+            f"job {_ID} is already completed. only a job that waits or runs can be cancelled",
+        ),
     },
 )
 RETRY = operation(
     "The same export again, as a new job",
     "exports",
-    _JOB,
-    _JOB_ID,
-    _KEY,
-    _PREFER,
-    refusals=(404, 422, 503),
-    headers=("Location", "Idempotent-Replayed"),
-    responses={"202": _ACCEPTED, "409": _refused("it has not ended yet")},
+    None,
+    EXPORT_ID,
+    IDEMPOTENCY_KEY,
+    PREFER,
+    ACCEPT_PROFILE,
+    refusals=(400, 404, 413),
+    responses={
+        "200": _ENDED,
+        "202": _ACCEPTED,
+        "409": refused(
+            409,
+            "it has not ended yet, or the first request with this Idempotency-Key is under way",
+            f"export {_ID} is still processing. wait for its end, or cancel it",
+            "Retry-After",
+        ),
+        "422": _REPEATED["422"],
+    },
 )
 DELETE = operation(
     "Remove an export that has ended, and its files",
     "exports",
     None,
-    _JOB_ID,
-    refusals=(404, 503),
+    EXPORT_ID,
+    status=204,
+    why="it is gone",
     responses={
-        "204": {"description": "it is gone"},
-        "409": _refused("it has not ended yet: cancel it first"),
+        "409": refused(
+            409,
+            "it has not ended yet: cancel it first",
+            f"job {_ID} is still processing. cancel it first, or wait for its end",
+        ),
     },
 )

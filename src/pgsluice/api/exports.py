@@ -4,7 +4,7 @@ from litestar import get
 
 from ..database import call
 from ..errors import ProblemError
-from . import openapi as doc
+from . import read_doc as doc
 from .download import Download, download
 from .query import parse_list, parse_query
 from .service import AnyRequest, service_of

@@ -7,7 +7,7 @@ from litestar import Response, get
 
 from ..database import problem_of
 from ..errors import ProblemError, unavailable
-from . import openapi as doc
+from . import read_doc as doc
 from .reply import json_reply
 from .service import AnyRequest, service_of
 

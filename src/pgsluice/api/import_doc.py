@@ -1,11 +1,26 @@
 """How POST imports is described in the OpenAPI document."""
 
-from ..models import JOB_EXAMPLE, Schema
-from .openapi import FLAG, content, operation, parameter, streams
+from ..examples import JOB_EXAMPLE, PENDING_EXAMPLE
+from ..models import Schema
+from .life_doc import OTHER_PAYLOAD
+from .openapi import (
+    ACCEPT_PROFILE,
+    IDEMPOTENCY_KEY,
+    PREFER,
+    enum,
+    flag,
+    job_links,
+    operation,
+    parameter,
+    refused,
+    shapes,
+    streams,
+    told,
+)
 
 
 def _one_of(*values: str) -> Schema:
-    return {"type": "string", "enum": list(values), "default": values[0]}
+    return enum(*values, default=values[0])
 
 
 _OPTIONS = (
@@ -23,19 +38,27 @@ _OPTIONS = (
     parameter("mapping", "JSON object: file field -> field", example='{"e-mail": "email"}'),
     parameter("defaults", "JSON object: values for inserted rows", example='{"role": "reader"}'),
     parameter("identity", "keep writes ids of identity columns", _one_of("generate", "keep")),
-    parameter("results", "keep the outcome of each good record", FLAG),
+    parameter("results", "keep the outcome of each good record", flag()),
     parameter("null", "the unquoted cell that means null; default: empty"),
-    parameter("delimiter", "`,` `;` `|` or tab; default: as the header has it"),
+    parameter("delimiter", "default: as the header has it", enum(",", ";", "|", "\t")),
     parameter("encoding", "of the file; default: UTF-8, or by its byte order mark"),
-    parameter("trim", "cut white space around cells", FLAG),
+    parameter("trim", "cut white space around cells", flag()),
     parameter("date_order", "of dates such as 03.04.2026", _one_of("ymd", "dmy", "mdy")),
     parameter("decimal", "the decimal mark", _one_of(".", ",")),
-    parameter("atomic", "all records or none", FLAG),
-    parameter("max_errors", "rejects to keep before the job fails", {"type": "integer"}),
-    parameter("max_error_ratio", "share of rejects past which the job fails", {"type": "number"}),
+    parameter("atomic", "all records or none", flag()),
+    parameter(
+        "max_errors",
+        "rejects to keep before the job fails",
+        {"type": "integer", "minimum": 0, "maximum": 2147483647},
+    ),
+    parameter(
+        "max_error_ratio",
+        "share of rejects past which the job fails",
+        {"type": "number", "minimum": 0, "maximum": 1},
+    ),
     parameter("dry_run", "report without writing", _one_of("false", "true", "write")),
     parameter("priority", "interactive passes larger jobs", _one_of("normal", "interactive")),
-    parameter("parent", "id of the job whose rejects these are"),
+    parameter("parent", "the job whose rejects these are", {"type": "string", "format": "uuid"}),
     parameter(
         "callback_url",
         "https URL that is posted the job when it has ended",
@@ -48,16 +71,22 @@ _SOURCES = (
     parameter("object", "path of the file in the file store, below imports/"),
 )
 _HEADERS = (
-    parameter("Idempotency-Key", "one job however often it is sent", where="header"),
-    parameter("Prefer", "`wait=N`: reply when the job has ended", where="header"),
-    parameter("Content-Encoding", "gzip or zstd, for a raw body", where="header"),
+    IDEMPOTENCY_KEY,
+    PREFER,
+    parameter("Content-Encoding", "of a raw body", enum("gzip", "zstd", "identity"), "header"),
+    ACCEPT_PROFILE,
 )
 _FORM: Schema = {
     "type": "object",
     "properties": {
-        "file": {"type": "string", "format": "binary"},
+        "file": {
+            "type": "string",
+            "format": "binary",
+            "description": "the file, compressed or not",
+        },
         **{option["name"]: option["schema"] for option in (*_OPTIONS, *_SOURCES)},
     },
+    "additionalProperties": False,
 }
 _REQUEST: Schema = {
     "type": "object",
@@ -66,41 +95,79 @@ _REQUEST: Schema = {
         option["name"]: {"description": option["description"]} | option["schema"]
         for option in (*_OPTIONS, *_SOURCES)
     },
+    "additionalProperties": False,
 }
-_JOB = content("Job", JOB_EXAMPLE)
+_RECORDS: Schema = {"type": "array", "items": {"type": "object"}}
+_SHAPES = ("ImportJob", "RealworldJob", "NestJob")
+_MADE = ("Location", "Retry-After", "Preference-Applied", "Vary", "Idempotent-Replayed")
 
 POST = operation(
     "Import a file",
     "imports",
-    _JOB,
+    shapes(*_SHAPES, example=JOB_EXAMPLE),
     *_OPTIONS,
     *_SOURCES,
     *_HEADERS,
-    refusals=(400, 404, 409, 413, 415, 422, 503),
-    headers=("Location", "Preference-Applied", "Vary", "Idempotent-Replayed"),
+    refusals=(408, 413),
+    headers=_MADE,
+    why="it had ended within the time of Prefer",
+    links=job_links("import"),
     description="The file is the body itself or the part `file` of a form; options stand in the "
     "query or in the form, before or behind the file (delimiter, null, encoding and trim: "
     "before). Or it stands elsewhere: then `url`, `source_path` or `object` says where, in the "
-    "query, in a form, or in a JSON object with the options, and a worker fetches it. 202 with the "
-    "job; with `Prefer: wait=N` 200 once it has ended.",
+    "query, in a form, or in a JSON object with the options, and a worker fetches it. Its format "
+    "is `format`, else told by its name (.csv, .tsv, .ndjson, .jsonl, .json, each also .gz or "
+    ".zst), else by the content type. 202 with the job; with `Prefer: wait=N` 200 once it has "
+    "ended.",
     requestBody={
         "content": {
-            **streams("text/csv", "application/x-ndjson"),
+            **streams("text/csv", "application/x-ndjson", "application/gzip"),
             "application/json": {
-                "schema": {"oneOf": [{"type": "array", "items": {"type": "object"}}, _REQUEST]},
-                "example": {"resource": "users", "url": "https://example.org/users.csv.gz"},
+                "schema": {"oneOf": [_RECORDS, _REQUEST]},
+                "examples": {
+                    "records": {
+                        "summary": "the file itself",
+                        "value": [{"email": "ann@example.org", "name": "Ann", "role": "reader"}],
+                    },
+                    "url": {
+                        "summary": "where the file is",
+                        "value": {"resource": "users", "url": "https://example.org/users.csv.gz"},
+                    },
+                },
             },
-            "multipart/form-data": {"schema": _FORM},
+            "multipart/form-data": {
+                "schema": _FORM,
+                "encoding": {
+                    "file": {"contentType": "text/csv, application/x-ndjson, application/json"}
+                },
+            },
         },
     },
     responses={
-        "202": {
-            "description": "accepted: the job is queued",
-            "headers": {
-                name: {"schema": {"type": "string"}}
-                for name in ("Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed")
-            },
-            "content": _JOB,
-        }
+        "202": told(
+            "accepted: the job is queued",
+            *_MADE,
+            content=shapes(*_SHAPES, example=PENDING_EXAMPLE),
+            links=job_links("import"),
+        ),
+        "400": refused(
+            400,
+            "the resource, an option or the form of the file is wrong; `detail` says what to do",
+            "unknown resource 'user'. known resources: addresses, articles, comments, users",
+        ),
+        "409": refused(
+            409,
+            "the first request with this Idempotency-Key is still being received",
+            "the first request with this Idempotency-Key is still being received; wait for its "
+            "reply or try again",
+            "Retry-After",
+        ),
+        "415": refused(
+            415,
+            "this Content-Encoding is not understood",
+            "Content-Encoding 'br' is not understood; send gzip, zstd or none",
+            "Accept-Encoding",
+        ),
+        "422": OTHER_PAYLOAD,
     },
 )

@@ -9,8 +9,7 @@ from litestar.response.base import ASGIResponse
 
 from ..database import Connection, call
 from ..errors import ProblemError
-from . import life_doc
-from . import openapi as doc
+from . import read_doc as doc
 from .download import Download, download
 from .profile import shown, shown_list
 from .query import Fields, parse_id, parse_query
@@ -116,7 +115,7 @@ async def get_rejects(request: AnyRequest, job_id: str) -> Download:
     )
 
 
-@get("/imports/{job_id:str}/results", opt=life_doc.RESULTS)
+@get("/imports/{job_id:str}/results", opt=doc.RESULTS)
 async def get_results(request: AnyRequest, job_id: str) -> Download:
     """What became of each good record of an import that asked for results=true."""
     fields = parse_query(request.scope["query_string"], ("format",))

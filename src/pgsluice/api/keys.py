@@ -19,21 +19,44 @@ _KEY: Schema = {
     "required": ["name"],
     "additionalProperties": False,
     "properties": {
-        "name": {"type": "string", "maxLength": 100},
+        "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,99}$"},
         "scopes": {
             "type": "array",
             "items": {"enum": ["import", "export", "admin"]},
+            "minItems": 1,
             "default": ["import", "export"],
         },
         "resources": {"type": ["array", "null"], "items": {"type": "string"}},
         "role": {"type": ["string", "null"], "description": "database role its work runs under"},
         "profile": {"enum": ["realworld", "nest", None]},
-        "rate_limit": {"type": ["integer", "null"], "minimum": 1},
+        "rate_limit": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": 2147483647,
+            "description": "requests a minute",
+        },
         "expires_at": {"type": ["string", "null"], "format": "date-time"},
     },
 }
 _EXAMPLE = {"name": "loader", "scopes": ["import"], "resources": ["users"]}
-_MADE = {"name": "loader", "key": "slk_…"}
+_MADE = doc.content(
+    {
+        "type": "object",
+        "required": ["name", "key"],
+        "properties": {"name": {"type": "string"}, "key": {"type": "string"}},
+        "additionalProperties": False,
+    },
+    {"name": "loader", "key": "slk_8LGM3n3xkVJ8KQ7vW0bTzY5c1oHqRdNfEiPjXuSsAg4"},
+)
+_LINKS = doc.linked("then", "rotate_key", "revoke_key", name="$response.body#/name")
+_LIST = doc.content(
+    {
+        "type": "object",
+        "required": ["keys"],
+        "properties": {"keys": {"type": "array", "items": {"$ref": "#/components/schemas/Key"}}},
+        "additionalProperties": False,
+    }
+)
 
 
 class NewKey(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,7 +71,10 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     expires_at: str | None = None
 
 
-@get("/keys", opt=doc.operation("List API keys", "keys", refusals=(401, 403, 503)))
+@get(
+    "/keys",
+    opt=doc.operation("List API keys", "keys", _LIST, refusals=(), headers=("Cache-Control",)),
+)
 async def list_keys(request: AnyRequest) -> Response[bytes]:
     """All keys, without their secrets."""
     return json_reply({"keys": await service_of(request).ask("api_keys_json")}, headers=_NO_STORE)
@@ -60,9 +86,24 @@ async def list_keys(request: AnyRequest) -> Response[bytes]:
     opt=doc.operation(
         "Make an API key; the reply is the only one that shows it",
         "keys",
-        {"application/json": {"schema": {"type": "object"}, "example": _MADE}},
-        refusals=(400, 401, 403, 409, 413, 503),
+        _MADE,
+        refusals=(413,),
+        headers=("Cache-Control",),
         status=201,
+        why="it is made",
+        links=_LINKS,
+        responses={
+            "400": doc.refused(
+                400,
+                "it cannot be made so; `detail` says why",
+                "unknown resource 'user'. select name from sluice.resource shows which there are",
+            ),
+            "409": doc.refused(
+                409,
+                "another key has this name",
+                "there is a key named 'loader' already. choose another name, or rotate that one",
+            ),
+        },
         requestBody={
             "required": True,
             "content": {"application/json": {"schema": _KEY, "example": _EXAMPLE}},
@@ -88,9 +129,10 @@ async def create_key(request: AnyRequest) -> Response[bytes]:
     opt=doc.operation(
         "Give a key a new secret; the old one works for another day",
         "keys",
-        {"application/json": {"schema": {"type": "object"}, "example": _MADE}},
+        _MADE,
         _NAME,
-        refusals=(401, 403, 404, 503),
+        refusals=(404,),
+        headers=("Cache-Control",),
     ),
 )
 async def rotate_key(request: AnyRequest, name: str) -> Response[bytes]:
@@ -102,7 +144,9 @@ async def rotate_key(request: AnyRequest, name: str) -> Response[bytes]:
 @delete(
     "/keys/{name:str}",
     status_code=204,
-    opt=doc.operation("Revoke a key", "keys", {}, _NAME, refusals=(401, 403, 404, 503), status=204),
+    opt=doc.operation(
+        "Revoke a key", "keys", None, _NAME, refusals=(404,), status=204, why="it is ended"
+    ),
 )
 async def revoke_key(request: AnyRequest, name: str) -> None:
     """End a key at once."""

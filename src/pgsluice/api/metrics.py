@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from ..database import Error, Jsonb, Pool
 from ..errors import ProblemError
-from . import openapi as doc
+from . import read_doc as doc
 from .access import key_of
 from .service import AnyRequest, Service, service_of
 

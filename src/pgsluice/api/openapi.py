@@ -1,34 +1,147 @@
-"""The OpenAPI document: what stands beside each handler, put together from the real routes."""
+"""What the descriptions of routes are made of: parameters, headers, replies, refusals, links."""
 
-import re
 from typing import Any
 
-from litestar import Litestar
-from litestar.handlers import HTTPRouteHandler
+from ..errors import title_of
+from ..examples import EXAMPLE_ID
+from ..models import Schema
 
-from ..models import JOB_EXAMPLE, PROBLEM_EXAMPLE, SCHEMAS, STATUSES, Schema
+TAGS = {
+    "imports": "A file in: posted, or fetched from a URL, a folder or the file store. Each makes a "
+    "job, which ends with a verdict for every record.",
+    "exports": "A file out: streamed at once, or made by a worker to be downloaded.",
+    "jobs": "Imports and exports together, and their webhooks.",
+    "resources": "What can be imported and exported, with fields, keys and rules.",
+    "schedules": "Imports and exports that begin by the clock.",
+    "keys": "API keys; for keys with the scope admin.",
+    "service": "Is it alive, can it work, what does it do. No key is needed.",
+    "earlier systems": "Calls of services that came before this one, as they were.",
+}
+_TEXT: Schema = {"type": "string"}
+_WHOLE: Schema = {"type": "integer", "minimum": 0}
+TEXT = _TEXT
+JOB_UUID: Schema = {"type": "string", "format": "uuid"}
 
-_CODES = {
-    401: "an API key is needed, or this one is not good",
-    403: "this API key may not do that",
-    429: "too many requests with this API key; Retry-After says when to go on",
-    304: "the client has it already",
-    400: "the request is wrong; `detail` says what to do",
-    404: "there is no such thing",
-    405: "not with this method",
-    409: "the first request with this Idempotency-Key is still being received",
-    413: "more than SLUICE_MAX_UPLOAD_BYTES",
-    415: "this Content-Encoding is not understood",
-    422: "this Idempotency-Key was used for another payload",
-    503: "not now; Retry-After says when",
+HEADERS: dict[str, Schema] = {
+    name: {"description": description, "schema": schema}
+    for name, (description, schema) in {
+        "Accept-Encoding": ("codings that are understood", _TEXT),
+        "Accept-Ranges": ("`bytes`, or `none` for what is made while it is sent", _TEXT),
+        "Allow": ("methods that go with this path", _TEXT),
+        "Cache-Control": ("how long it stays true", _TEXT),
+        "Content-Disposition": ("name of the file", _TEXT),
+        "Content-Encoding": ("`gzip` or `zstd`, as Accept-Encoding allowed", _TEXT),
+        "Content-Length": ("bytes of this reply", _WHOLE),
+        "Content-Range": ("which bytes of the file these are", _TEXT),
+        "ETag": (
+            'names this state: weak (`W/"…"`) of a document, strong of a file',
+            {"type": "string", "pattern": '^(W/)?"[0-9a-f]+"$'},
+        ),
+        "Idempotent-Replayed": (
+            "the first reply to this Idempotency-Key again, with the job as it is now",
+            {"type": "string", "enum": ["true"]},
+        ),
+        "Last-Modified": ("when the file was written", _TEXT),
+        "Link": (
+            'the next page: `</v1/jobs?cursor=…>; rel="next"`; absent on the last one',
+            {"type": "string", "pattern": '^<.+>; rel="next"$'},
+        ),
+        "Location": ("where the thing answers, or is found", {"type": "string", "minLength": 1}),
+        "Preference-Applied": ("what of Prefer was done: `wait=10`, `respond-async`", _TEXT),
+        "RateLimit-Limit": ("requests a minute that this key may send, if it is limited", _WHOLE),
+        "RateLimit-Remaining": ("requests that it may still send in this minute", _WHOLE),
+        "RateLimit-Reset": ("seconds until it may send as many again", _WHOLE),
+        "Repr-Digest": ("SHA-256 of the whole file (RFC 9530)", _TEXT),
+        "Retry-After": ("seconds after which to ask again", _WHOLE),
+        "Vary": ("request headers that this reply depends on", _TEXT),
+        "WWW-Authenticate": ("how to show a key", _TEXT),
+        "X-Request-Id": (
+            "of the request; it is in the log too",
+            {"type": "string", "minLength": 1},
+        ),
+    }.items()
 }
 _REQUEST_ID: Schema = {
     "name": "X-Request-Id",
     "in": "header",
-    "description": "echoed; made when absent",
-    "schema": {"type": "string", "maxLength": 128},
+    "description": "echoed if it is 1 to 128 visible ASCII characters; else another is made",
+    "schema": _TEXT,
 }
-_ID_HEADER: Schema = {"X-Request-Id": {"schema": {"type": "string"}}}
+_JOB_MISSING = f"job {EXAMPLE_ID} does not exist. the list of jobs shows which do"
+_MISSING = {
+    "resources": "unknown resource 'nightly'. known resources: addresses, articles, comments, "
+    "users",
+    "schedules": "there is no schedule 'nightly'. the list of schedules shows all",
+    "keys": "there is no key named 'nightly'. select name from sluice.api_keys shows which there "
+    "are",
+}
+_BUSY = "the database is not available or too busy right now; try again in a few seconds"
+# Everywhere the same: what it means, an example of its detail, headers.
+_COMMON: dict[int, tuple[str, str, tuple[str, ...]]] = {
+    401: (
+        "an API key is needed, or this one is not good",
+        "an API key is needed: send it as X-API-Key or Authorization: Bearer",
+        ("WWW-Authenticate",),
+    ),
+    403: (
+        "this API key may not do that, or not with this resource",
+        "this API key may export; import is needed here",
+        (),
+    ),
+    406: (
+        "there is no such profile",
+        "unknown profile 'other'; Accept-Profile takes default, realworld or nest",
+        (),
+    ),
+    408: (
+        "the body came too slowly",
+        "less than 1024 bytes of the body came in 30 seconds; see SLUICE_UPLOAD_IDLE",
+        (),
+    ),
+    413: (
+        "too large: SLUICE_MAX_UPLOAD_BYTES for a file, 1 MB for a request",
+        "the body is larger than 1 MB; a request is a small object",
+        (),
+    ),
+    429: (
+        "too many requests with this API key; Retry-After says when to go on",
+        "more than 60 requests a minute; try again in 17 seconds",
+        ("Retry-After",),
+    ),
+    503: ("not now; Retry-After says when", _BUSY, ("Retry-After",)),
+}
+
+
+def reply_headers(*names: str) -> Schema:
+    """These headers of a reply, and X-Request-Id, which all have."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "X-Request-Id")}
+
+
+def common_refusals() -> Schema:
+    """The refusals that mean the same on every route."""
+    return {
+        str(code): refused(code, why, detail, *headers)
+        for code, (why, detail, headers) in _COMMON.items()
+    }
+
+
+def refused(status: int, why: str, detail: str, *headers: str) -> Schema:
+    """A refusal of one route, with an example of what it says."""
+    problem: Schema = {
+        "type": "about:blank",
+        "title": title_of(status),
+        "status": status,
+        "detail": detail,
+        "instance": "/v1/imports",
+        "error": detail,
+    }
+    media = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": problem}
+    return told(why, *headers, content={"application/problem+json": media})
+
+
+def told(description: str, *headers: str, **more: Any) -> Schema:
+    """A reply with these headers."""
+    return {"description": description, "headers": reply_headers(*headers), **more}
 
 
 def parameter(
@@ -38,18 +151,83 @@ def parameter(
     made: Schema = {"name": name, "in": where, "description": description}
     if where == "path":
         made["required"] = True
-    return {**made, "schema": schema or {"type": "string"}, **more}
+    return {**made, "schema": schema or _TEXT, **more}
 
 
-def content(schema: str, example: Any = None) -> Schema:
-    """A JSON body that holds one of the named schemas."""
-    media: Schema = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
-    return {"application/json": media | ({"example": example} if example else {})}
+def flag(*, default: bool = False) -> Schema:
+    """A parameter that is true or false."""
+    return {"type": "boolean", "default": default}
+
+
+def enum(*values: str, default: str | None = None) -> Schema:
+    """One of these words."""
+    return {"type": "string", "enum": list(values)} | ({"default": default} if default else {})
+
+
+def content(schema: str | Schema, example: Any = None) -> Schema:
+    """A JSON body that holds one of the named schemas, or this one."""
+    if isinstance(schema, str):
+        schema = {"$ref": f"#/components/schemas/{schema}"}
+    return {"application/json": {"schema": schema} | ({"example": example} if example else {})}
+
+
+def shapes(*names: str, example: Any = None) -> Schema:
+    """A JSON body in the shape that Accept-Profile asks for: any of the named schemas."""
+    return content({"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in names]}, example)
+
+
+_FORMS: dict[str, tuple[Schema, Any]] = {
+    "text/csv": (_TEXT, "id,email\n182fa2af-1827-401c-ab91-29aaf81f0ade,ann@example.org\n"),
+    "application/x-ndjson": (_TEXT, '{"email": "ann@example.org"}\n'),
+    "application/json": (
+        {"type": "array", "items": {"type": "object"}},
+        [{"email": "ann@example.org"}],
+    ),
+}
 
 
 def streams(*types: str) -> Schema:
     """A streamed body of any of these types."""
-    return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in types}
+    binary = ({"type": "string", "format": "binary"}, None)
+    made = {}
+    for kind in types:
+        schema, example = _FORMS.get(kind, binary)
+        made[kind] = {"schema": schema} | ({"example": example} if example else {})
+    return made
+
+
+def job_links(kind: str, where: str = "$response.body#/job_id") -> Schema:
+    """From the reply that has made a job to what can be done with it."""
+    one = f"{kind}s"
+    targets = {
+        "self": f"get_{kind}",
+        "cancel": f"cancel_{kind}",
+        "retry": f"retry_{kind}",
+        "events": f"{kind}_events",
+        "delete": f"delete_{kind}",
+        "deliveries": "get_deliveries",
+        "redeliver": "redeliver",
+    }
+    if kind == "import":
+        for name in ("errors", "error_summary", "rejects", "results"):
+            targets[name] = f"get_{name}"
+    else:
+        targets["download"] = "download_export"
+    return {
+        name: {
+            "operationId": target,
+            "parameters": {"job_id": where},
+            "description": f"of {one}",
+        }
+        for name, target in targets.items()
+    }
+
+
+def linked(label: str, /, *targets: str, **parameters: str) -> Schema:
+    """Links from a reply to these operations, each with the same parameters."""
+    return {
+        f"{label} {target}": {"operationId": target, "parameters": parameters} for target in targets
+    }
 
 
 def operation(
@@ -57,23 +235,22 @@ def operation(
     tag: str,
     body: Schema | None = None,
     *parameters: Schema,
-    refusals: tuple[int, ...] = (400, 404, 503),
+    refusals: tuple[int, ...] = (400, 404),
     headers: tuple[str, ...] = (),
     status: int = 200,
+    why: str = "as asked",
+    links: Schema | None = None,
     **more: Any,
 ) -> Schema:
     """The handler's `opt` that describes it: a reply with `body`, and its refusals."""
-    made = {name: {"schema": {"type": "string"}} for name in headers}
-    responses: Schema = {
-        str(status): {"description": "as asked", "headers": made | _ID_HEADER}
-        | (
-            {"content": body or {"application/json": {"schema": {"type": "object"}}}}
-            if status != 204
-            else {}
-        )
-    }
+    reply = told(why, *headers)
+    if status != 204:
+        reply["content"] = body or content({"type": "object"})
+    if links:
+        reply["links"] = links
+    responses: Schema = {str(status): reply}
     for code in refusals:
-        responses[str(code)] = _refusal(code)
+        responses[str(code)] = _refusal(code, tag, parameters)
     responses.update(more.pop("responses", {}))
     return {
         "doc": {
@@ -86,177 +263,50 @@ def operation(
     }
 
 
-def _refusal(code: int) -> Schema:
-    problem = content("Problem", PROBLEM_EXAMPLE if code == 400 else None)
-    reply: Schema = {"description": _CODES[code], "headers": _ID_HEADER}
-    if code >= 400:
-        reply["content"] = {"application/problem+json": problem["application/json"]}
-    return reply
+def _refusal(code: int, tag: str, parameters: tuple[Schema, ...]) -> Schema:
+    if code == 304:
+        return told("the client has it already: nothing is sent", "ETag", "Cache-Control")
+    if code == 404:
+        return refused(404, "there is no such thing", _MISSING.get(tag, _JOB_MISSING))
+    if code == 400:
+        known = sorted(one["name"] for one in parameters if one["in"] == "query")
+        hint = f"known here: {', '.join(known)}" if known else "there are none here"
+        return refused(
+            400, "a parameter is wrong; `detail` names it", f"unknown query parameter 'zz'; {hint}"
+        )
+    return {"$ref": f"#/components/responses/{code}"}
 
 
-def build(app: Litestar, version: str) -> Schema:
-    """The whole document, from the routes that the application really has."""
-    paths: dict[str, Schema] = {}
-    for route in app.routes:
-        for handler in getattr(route, "route_handlers", ()):
-            if isinstance(handler, HTTPRouteHandler) and "doc" in handler.opt:
-                path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
-                for method in handler.http_methods - {"OPTIONS"}:
-                    described = {"security": [], **handler.opt["doc"]}
-                    if handler.resolve_guards():
-                        described = _guarded(handler.opt["doc"])
-                    number = re.sub(r"\W+", "_", f"{method.lower()}{path}").strip("_")
-                    paths.setdefault(path, {})[method.lower()] = {
-                        "operationId": number,
-                        **described,
-                    }
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "pgsluice",
-            "version": version,
-            "summary": "Bulk import and export for Postgres tables",
-            "description": "`Accept-Profile: realworld` or `nest` has any reply show jobs as "
-            "that earlier service did (docs/earlier-systems.md); 406 for another name.",
-            "license": {"name": "MIT", "identifier": "MIT"},
-        },
-        "paths": dict(sorted(paths.items())),
-        "components": {
-            "schemas": SCHEMAS,
-            "securitySchemes": {
-                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-                "bearer": {"type": "http", "scheme": "bearer"},
-            },
-        },
-        # once a key has been made; before, whoever is on this machine needs none
-        "security": [{"key": []}, {"bearer": []}, {}],
-    }
+# --- parameters that many have ----------------------------------------------------------------
 
-
-def _guarded(doc: Schema) -> Schema:
-    """What every request to the API may meet, beside what its own handler says."""
-    guards = {str(code): _refusal(code) for code in (401, 403, 429)}
-    return {**doc, "responses": dict(sorted({**guards, **doc["responses"]}.items()))}
-
-
-FLAG: Schema = {"type": "boolean", "default": False}
-_WHOLE: Schema = {"type": "integer", "minimum": 0}
-_PAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
-
-
-def _enum(*values: str, default: str | None = None) -> Schema:
-    return {"type": "string", "enum": list(values)} | ({"default": default} if default else {})
-
-
-_JOB_ID = parameter("job_id", "the job", {"type": "string", "format": "uuid"}, "path")
-_NAME = parameter("name", "the resource", where="path", example="users")
-_CURSOR = parameter("cursor", "`next` of the page before")
-_PAGED = (
-    parameter("status", "only jobs in this state", _enum(*STATUSES)),
-    parameter("resource", "only jobs of this resource"),
-    parameter("limit", "jobs in a page", _PAGE | {"default": 50}),
-    _CURSOR,
+IDEMPOTENCY_KEY = parameter(
+    "Idempotency-Key",
+    "one job however often it is sent: 1 to 255 printable ASCII characters, bare or in quotes. "
+    "The same key with another payload is 422; while the first request is being received, 409",
+    {
+        "type": "string",
+        "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~]([ !#-~]{0,253}[!#-~])?)$',
+    },
+    "header",
 )
-_FIELD = parameter("field", "only errors of this field")
-_CODE = parameter("code", "only errors with this code")
-_ACCEPT = parameter("Accept-Encoding", "zstd or gzip compress the stream", where="header")
-_MATCH = parameter("If-None-Match", "the ETag that is known", where="header")
-_TABLES = ("text/csv", "application/x-ndjson", "application/json")
-_FILE = ("Content-Disposition", "Content-Encoding", "Accept-Ranges", "Vary")
-_JOB = content("Job", JOB_EXAMPLE)
-
-_KIND = parameter("kind", "only jobs of this kind", _enum("import", "export"))
-JOBS = operation(
-    "All jobs, newest first", "jobs", content("Jobs"), _KIND, *_PAGED, headers=("Link",)
+PREFER = parameter(
+    "Prefer",
+    "`wait=N`: reply when the job has ended, after N seconds at the latest (at most 60)",
+    where="header",
+    example="wait=2",
 )
-IMPORTS = operation(
-    "All imports, newest first", "imports", content("Jobs"), *_PAGED, headers=("Link",)
+IF_NONE_MATCH = parameter(
+    "If-None-Match", "the ETag that is known: 304 if it still holds", where="header"
 )
-IMPORT = operation(
-    "One import with its first 100 errors",
-    "imports",
-    _JOB,
-    _JOB_ID,
-    _MATCH,
-    refusals=(304, 404, 503),
-    headers=("ETag", "Retry-After"),
+ACCEPT_ENCODING = parameter(
+    "Accept-Encoding", "zstd or gzip compress the stream", where="header", example="gzip"
 )
-ERRORS = operation(
-    "The errors of an import; csv and ndjson stream all of them",
-    "imports",
-    content("Errors") | streams("text/csv", "application/x-ndjson"),
-    _JOB_ID,
-    _FIELD,
-    _CODE,
-    parameter("format", "json is a page", _enum("json", "csv", "ndjson", default="json")),
-    parameter("limit", "errors in a page", _PAGE | {"default": 100}),
-    parameter("offset", "errors to pass over", _WHOLE),
-    _CURSOR,
-    headers=("Link",),
+ACCEPT_PROFILE = parameter(
+    "Accept-Profile",
+    "the shape of jobs: ours (default), or that of an earlier service",
+    {"type": "string", "pattern": "^(default|realworld|nest)?$"},
+    "header",
 )
-SUMMARY = operation(
-    "Errors counted by field, code and constraint, an example each", "imports", None, _JOB_ID
-)
-REJECTS = operation(
-    "The rejected records as they were sent, to mend and send again",
-    "imports",
-    streams(*_TABLES),
-    _JOB_ID,
-    _ACCEPT,
-    headers=_FILE,
-)
-EXPORTS = operation(
-    "Stream the rows of a resource",
-    "exports",
-    streams("application/x-ndjson", "text/csv", "application/json"),
-    parameter("resource", "what to export", required=True, example="users"),
-    parameter("format", "form of the rows", _enum("ndjson", "csv", "json", default="ndjson")),
-    parameter("fields", "which fields, in this order", example="id,email"),
-    parameter("order", "fields to order by, `-` for descending", example="-created_at"),
-    parameter("limit", "at most so many rows", _WHOLE),
-    parameter("include", "children to nest into each row", example="addresses"),
-    parameter("delimiter", "of csv: `,` `;` `|` or tab"),
-    parameter("null", "of csv: what stands for null; default: an unquoted empty cell"),
-    parameter("header", "of csv: true or false", {"type": "boolean", "default": True}),
-    parameter("escape_formulas", "of csv: make texts that spreadsheets run harmless", FLAG),
-    parameter("created_after", "rows created at or after", example="2026-01-01"),
-    parameter("created_before", "rows created before", example="2026-02-01"),
-    parameter(
-        "filters",
-        "any other parameter is a filter: `role=admin`, `role[in]=admin,editor`, "
-        "`created_at[gte]=2026-01-01`; also `[gt] [lt] [lte] [ne] [null]`",
-        {"type": "object", "additionalProperties": {"type": "string"}},
-        style="form",
-        explode=True,
-    ),
-    _ACCEPT,
-    headers=_FILE,
-)
-RESOURCES = operation("What can be imported and exported", "resources", None, _MATCH)
-RESOURCE = operation(
-    "One resource: fields, keys, rules with messages, references, children",
-    "resources",
-    {"application/json": {"schema": {"type": "object"}}}
-    | {"application/schema+json": {"schema": {"type": "object"}}},
-    _NAME,
-    parameter("format", "schema is a JSON Schema", _enum("json", "schema", default="json")),
-    _MATCH,
-    headers=("ETag", "Vary"),
-)
-TEMPLATE = operation(
-    "A header and an example row to fill in",
-    "resources",
-    streams(*_TABLES),
-    _NAME,
-    parameter("format", "form of the file", _enum("csv", "ndjson", "json", default="csv")),
-    headers=_FILE,
-)
-HEALTH = operation("Database, queue and workers", "service", refusals=(503,))
-READY = operation("Can it work?", "service", refusals=(503,))
-METRICS = operation(
-    "Counts of all processes, for Prometheus",
-    "service",
-    {"text/plain": {"schema": {"type": "string"}}},
-    refusals=(401, 404, 503),
-)
-LIVE = operation("Does it answer?", "service", refusals=())
+IMPORT_ID = parameter("job_id", "the import", JOB_UUID, "path")
+EXPORT_ID = parameter("job_id", "the export", JOB_UUID, "path")
+JOB_ID = parameter("job_id", "the job", JOB_UUID, "path")

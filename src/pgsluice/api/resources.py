@@ -7,7 +7,7 @@ from litestar import Response, get
 
 from ..database import Error, call, problem_of
 from ..errors import ProblemError
-from . import openapi as doc
+from . import read_doc as doc
 from .download import Download, download
 from .query import parse_query
 from .reply import json_reply, tagged_reply

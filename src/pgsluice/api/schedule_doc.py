@@ -1,7 +1,18 @@
 """How schedules and webhooks are described in the OpenAPI document."""
 
-from ..models import JOB_EXAMPLE, PROBLEM_EXAMPLE, Schema
-from .openapi import content, operation, parameter
+from ..examples import EXAMPLE_ID, JOB_EXAMPLE, PENDING_EXAMPLE
+from ..models import Schema
+from .openapi import (
+    IF_NONE_MATCH,
+    JOB_ID,
+    content,
+    enum,
+    linked,
+    operation,
+    parameter,
+    refused,
+    told,
+)
 
 _EXAMPLE: Schema = {
     "name": "nightly",
@@ -33,97 +44,119 @@ _RULES = (
     "Ticks while it is paused are not missed. A tick makes no job while an earlier job of the same "
     "schedule still runs. Ticks without a job are kept with the reason."
 )
-_NAME = parameter("name", "the schedule", where="path", example="nightly")
-_MATCH = parameter("If-None-Match", "the ETag that is known", where="header")
-_ID = parameter("job_id", "the job", {"type": "string", "format": "uuid"}, "path")
+_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+_NAME = parameter("name", "the schedule", {"type": "string"}, where="path", example="nightly")
 _TEXT: Schema = {"type": "string"}
+_REQUEST: Schema = {
+    "type": "object",
+    "required": ["resource"],
+    "properties": {"resource": _TEXT},
+    "description": "as for imports, with url, source_path or object, or as for exports",
+}
 _NEW: Schema = {
     "type": "object",
-    "required": ["cron", "kind", "request"],
+    "required": ["name", "cron", "kind", "request"],
     "properties": {
-        "name": _TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"},
-        "cron": _TEXT,
-        "time_zone": _TEXT | {"default": "UTC"},
-        "kind": _TEXT | {"enum": ["import", "export"]},
-        "request": {"type": "object"},
-        "missed": _TEXT | {"enum": ["once", "skip"], "default": "once"},
+        "name": _TEXT | {"pattern": _PATTERN},
+        "cron": _TEXT | {"minLength": 1},
+        "time_zone": _TEXT | {"default": "UTC", "description": "as Postgres names it"},
+        "kind": enum("import", "export"),
+        "request": _REQUEST,
+        "missed": enum("once", "skip", default="once"),
         "paused": {"type": "boolean", "default": False},
     },
+    "additionalProperties": False,
 }
-
-
-def _json(schema: Schema, example: Schema) -> Schema:
-    return {"application/json": {"schema": schema, "example": example}}
-
-
-def _refused(why: str) -> Schema:
-    problem = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": PROBLEM_EXAMPLE}
-    return {"description": why, "content": {"application/problem+json": problem}}
-
-
-def _made(status: str, why: str, body: Schema, *headers: str) -> Schema:
-    told = {name: {"schema": _TEXT} for name in (*headers, "X-Request-Id")}
-    return {status: {"description": why, "headers": told, "content": body}}
-
-
-_ONE = _json({"type": "object"}, _SHOWN)
-_BODY: Schema = {"required": True, "content": _json(_NEW, _EXAMPLE)}
-_CREATED = _made("201", "it is made", _ONE, "Location")
-_JOB = content("Job", JOB_EXAMPLE)
+_NAMED: Schema = {**_NEW, "required": ["cron", "kind", "request"]}
+_UNNAMED_EXAMPLE = {name: value for name, value in _EXAMPLE.items() if name != "name"}
+_ONE = content("Schedule", _SHOWN)
+_WRONG = {
+    "400": refused(
+        400,
+        "it cannot be made so; `detail` says why",
+        "a cron expression cannot be 'often'. give minute, hour, day of month, month and day of "
+        'week, as in "30 4 * * mon-fri"; or @hourly, @daily, @weekly, @monthly, @yearly; or '
+        '"20 seconds"',
+    )
+}
+_NEXT = linked(
+    "then",
+    "get_schedule",
+    "pause_schedule",
+    "resume_schedule",
+    "run_schedule",
+    "delete_schedule",
+    name="$response.body#/name",
+)
+_CREATED = {"201": told("it is made", "Location", content=_ONE, links=_NEXT)}
 
 LIST = operation(
     "All schedules, with their last and next run",
     "schedules",
-    _json({"type": "object"}, {"schedules": [_SHOWN]}),
-    _MATCH,
-    refusals=(304, 400, 503),
-    headers=("ETag",),
+    content("Schedules", {"schedules": [_SHOWN]}),
+    IF_NONE_MATCH,
+    refusals=(304, 400),
+    headers=("ETag", "Cache-Control"),
 )
 ONE = operation(
     "One schedule with its newest 20 ticks",
     "schedules",
     _ONE,
     _NAME,
-    _MATCH,
-    refusals=(304, 400, 404, 503),
-    headers=("ETag",),
+    IF_NONE_MATCH,
+    refusals=(304, 400, 404),
+    headers=("ETag", "Cache-Control"),
 )
 POST = operation(
     "Make a schedule",
     "schedules",
     _ONE,
-    refusals=(400, 413, 503),
+    refusals=(413,),
+    why="the very same one was there already",
     headers=("Location",),
     description=_RULES + " 200 when the very same one is there already.",
-    requestBody=_BODY,
-    responses=_CREATED | {"409": _refused("another one has this name")},
+    requestBody={"required": True, "content": content(_NEW, _EXAMPLE)},
+    responses=_CREATED
+    | _WRONG
+    | {
+        "409": refused(
+            409,
+            "another one has this name",
+            "there is a schedule 'nightly' already, and it is another. PUT it to replace that "
+            "one, or take another name",
+        )
+    },
 )
 PUT = operation(
     "Make a schedule, or replace the one of this name",
     "schedules",
     _ONE,
-    _NAME,
-    refusals=(400, 413, 503),
+    _NAME | {"schema": {"type": "string", "pattern": _PATTERN}},
+    refusals=(413,),
+    why="it was there, and is replaced",
     headers=("Location",),
     description=_RULES,
-    requestBody=_BODY,
-    responses=_CREATED,
+    requestBody={"required": True, "content": content(_NAMED, _UNNAMED_EXAMPLE)},
+    responses=_CREATED | _WRONG,
 )
 PAUSE = operation("Fire no tick of a schedule until it is resumed", "schedules", _ONE, _NAME)
 RESUME = operation("End the pause of a schedule", "schedules", _ONE, _NAME)
 RUN = operation(
     "Make the job of a schedule now, beside its ticks",
     "schedules",
-    None,
+    content("Job", PENDING_EXAMPLE | {"schedule": "nightly"}),
     _NAME,
-    responses=_made("202", "the job is queued", _JOB, "Location", "Retry-After"),
+    status=202,
+    why="the job is queued",
+    headers=("Location", "Retry-After"),
 )
 DELETE = operation(
     "Remove a schedule; the jobs that it made stay",
     "schedules",
     None,
     _NAME,
-    responses={"204": {"description": "it is removed"}},
+    status=204,
+    why="it is removed",
 )
 
 _DELIVERIES = {
@@ -156,12 +189,12 @@ _DELIVERIES = {
         }
     ],
 }
-_SENT = _json({"type": "object"}, _DELIVERIES)
+_SENT = content("Deliveries", _DELIVERIES)
 DELIVERIES = operation(
     "The webhook of a job, and each attempt to deliver it",
     "jobs",
     _SENT,
-    _ID,
+    JOB_ID,
     description="A job with a `callback_url` is posted there when it has ended, signed as "
     "https://www.standardwebhooks.com has it: `webhook-id` (the same at each attempt: drop what "
     "comes twice), `webhook-timestamp`, `webhook-signature`. The body is `type` (import.completed, "
@@ -172,8 +205,15 @@ DELIVERIES = operation(
 REDELIVER = operation(
     "Deliver the webhook of a job again",
     "jobs",
-    None,
-    _ID,
-    responses=_made("202", "it is sent at once", _SENT)
-    | {"409": _refused("the job has not ended, or has no callback_url")},
+    _SENT,
+    JOB_ID,
+    status=202,
+    why="it is sent at once",
+    responses={
+        "409": refused(
+            409,
+            "the job has not ended, or has no callback_url",
+            f"job {EXAMPLE_ID} has no callback_url. give one with the next import or export",
+        )
+    },
 )

@@ -53,7 +53,7 @@ async def download(
         "Content-Disposition": disposition(name(about)),
         "Accept-Ranges": "none",
         "Cache-Control": "no-store",
-        "Vary": "Accept-Encoding",
+        "Vary": "Accept, Accept-Encoding",
         "Content-Type": about["content_type"],
     }
     if encoding:

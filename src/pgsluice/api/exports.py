@@ -7,6 +7,7 @@ from ..errors import ProblemError
 from . import read_doc as doc
 from .download import Download, download
 from .query import parse_list, parse_query
+from .reply import form_of
 from .service import AnyRequest, service_of
 
 _KNOWN = ("resource", "format", "fields", "order", "limit", "include")
@@ -23,7 +24,7 @@ async def stream_export(request: AnyRequest) -> Download:
         raise ProblemError(
             400, "which resource? add ?resource=NAME; GET the list of resources to see the names"
         )
-    form = query.choice("format", ("ndjson", "csv", "json"), "ndjson")
+    form = form_of(request, query, ("ndjson", "csv", "json"))
     dates = {name: query.values[name] for name in _DATES if name in query.values}
     asked = {
         "resource": resource,

@@ -9,11 +9,12 @@ from litestar.response.base import ASGIResponse
 
 from ..database import Connection, call
 from ..errors import ProblemError
+from ..models import ERROR_CODES
 from . import read_doc as doc
 from .download import Download, download
 from .profile import shown, shown_list
 from .query import Fields, parse_id, parse_query
-from .reply import json_reply, next_link, retry_after, tagged_reply
+from .reply import form_of, json_reply, next_link, retry_after, tagged_reply
 from .service import AnyRequest, service_of
 
 _LIST = ("status", "resource", "limit", "cursor")
@@ -66,7 +67,7 @@ async def get_import(request: AnyRequest, job_id: str) -> Response[bytes]:
 async def get_errors(request: AnyRequest, job_id: str) -> ASGIResponse:
     """The errors of a job: a page as JSON, or all of them streamed as CSV or NDJSON."""
     fields = parse_query(request.scope["query_string"], _ERRORS)
-    form = fields.choice("format", ("json", "csv", "ndjson"), "json")
+    form = form_of(request, fields, ("json", "csv", "ndjson"))
     limit = fields.whole("limit", 1, 1000)
     offset = fields.whole("offset", 0, 10**12)
     chosen = {
@@ -74,6 +75,8 @@ async def get_errors(request: AnyRequest, job_id: str) -> ASGIResponse:
         "field": fields.get("field"),
         "code": fields.get("code"),
     }
+    if chosen["code"] is not None:
+        fields.choice("code", ERROR_CODES, "")
     service = service_of(request)
     if form == "json":
         page = await service.ask(
@@ -119,7 +122,7 @@ async def get_rejects(request: AnyRequest, job_id: str) -> Download:
 async def get_results(request: AnyRequest, job_id: str) -> Download:
     """What became of each good record of an import that asked for results=true."""
     fields = parse_query(request.scope["query_string"], ("format",))
-    form = fields.choice("format", ("ndjson", "csv", "json"), "ndjson")
+    form = form_of(request, fields, ("ndjson", "csv", "json"))
     number = parse_id(job_id)
     return await download(
         service_of(request).downloads,

@@ -1,5 +1,6 @@
 """API keys over HTTP, for those whose key has the scope admin."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -68,7 +69,7 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     role: str | None = None
     profile: str | None = None
     rate_limit: Annotated[int, msgspec.Meta(ge=1, le=2_147_483_647)] | None = None
-    expires_at: str | None = None
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 @get(

@@ -22,8 +22,17 @@ _JOB = shapes(*_SHAPES, example=JOB_EXAMPLE)
 _MADE = ("Location", "Retry-After", "Preference-Applied", "Vary", "Idempotent-Replayed")
 _STREAM: Schema = {
     "text/event-stream": {
-        "schema": {"type": "string"},
-        "example": 'retry: 2000\n\nid: end\nevent: end\ndata: {"job_id": "…"}\n\n',
+        "schema": {
+            "type": "object",
+            "description": "one event of the stream, its fields as they stand there",
+            "properties": {
+                "id": {"type": "string"},
+                "event": {"type": "string", "enum": ["progress", "end"]},
+                "data": {"type": "string", "contentMediaType": "application/json"},
+                "retry": {"type": "integer"},
+            },
+        },
+        "example": {"id": "end", "event": "end", "data": '{"job_id": "…", "status": "completed"}'},
     }
 }
 

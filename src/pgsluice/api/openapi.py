@@ -244,7 +244,7 @@ def operation(
 ) -> Schema:
     """The handler's `opt` that describes it: a reply with `body`, and its refusals."""
     reply = told(why, *headers)
-    if status != 204:
+    if status != 204 and not 300 <= status < 400:
         reply["content"] = body or content({"type": "object"})
     if links:
         reply["links"] = links
@@ -270,7 +270,7 @@ def _refusal(code: int, tag: str, parameters: tuple[Schema, ...]) -> Schema:
         return refused(404, "there is no such thing", _MISSING.get(tag, _JOB_MISSING))
     if code == 400:
         known = sorted(one["name"] for one in parameters if one["in"] == "query")
-        hint = f"known here: {', '.join(known)}" if known else "there are none here"
+        hint = f"known here: {', '.join(known)}" if known else "it takes none"
         return refused(
             400, "a parameter is wrong; `detail` names it", f"unknown query parameter 'zz'; {hint}"
         )

@@ -61,9 +61,8 @@ class Fields:
             return name
         snake = _snake(name)
         near = get_close_matches(snake, self.known, n=1, cutoff=0.5)
-        hint = (
-            f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(self.known))}"
-        )
+        known = f"known here: {', '.join(sorted(self.known))}" if self.known else "it takes none"
+        hint = f"did you mean {near[0]!r}?" if near else known
         raise ProblemError(400, f"unknown {self._where} {name!r}; {hint}")
 
     def get(self, name: str) -> str | None:

@@ -9,7 +9,15 @@ import msgspec
 from litestar import Response
 
 from ..errors import ProblemError
+from .query import Fields
 from .service import RUNNING, AnyRequest
+
+MEDIA_TYPES = {
+    "csv": "text/csv",
+    "ndjson": "application/x-ndjson",
+    "json": "application/json",
+    "schema": "application/schema+json",
+}
 
 
 def json_reply(
@@ -39,11 +47,40 @@ def tagged_reply(
     """A JSON document with a weak entity tag; 304 when the client has it already."""
     digest = hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
     tag = f'W/"{digest[:32]}"'
-    known = request.headers.get("if-none-match", "")
+    # compared weakly, as RFC 9110 has it for If-None-Match
+    known = [word.strip().removeprefix("W/") for word in _if_none_match(request).split(",")]
     extra = {"ETag": tag, "Cache-Control": "no-cache", **(headers or {})}
-    if known.strip() == "*" or tag in (word.strip() for word in known.split(",")):
+    if "*" in known or tag.removeprefix("W/") in known:
         return Response(b"", status_code=304, headers=extra, media_type="application/json")
     return json_reply(content, headers=extra)
+
+
+def _if_none_match(request: AnyRequest) -> str:
+    return ",".join(request.headers.getall("if-none-match", []))
+
+
+def form_of(request: AnyRequest, fields: Fields, forms: tuple[str, ...]) -> str:
+    """The form of a reply: by `format`, else as Accept likes best, else the first of `forms`."""
+    return fields.choice("format", forms, _accepted(request, forms))
+
+
+def _accepted(request: AnyRequest, forms: tuple[str, ...]) -> str:
+    weights: dict[str, float] = {}
+    for entry in ",".join(request.headers.getall("accept", [])).lower().split(","):
+        kind, *parameters = (part.strip() for part in entry.split(";"))
+        weight = next((part for part in parameters if part.startswith("q=")), "q=1")
+        try:
+            weights[kind] = float(weight[2:])
+        except ValueError:
+            continue
+    # Who takes anything gets what we would send anyone: that wins against equals.
+    anything = weights.get("*/*", 0.0)
+
+    def liking(form: str) -> float:
+        named = weights.get(MEDIA_TYPES[form])
+        return max(named or 0.0, anything if form == forms[0] and named is None else 0.0)
+
+    return max(forms, key=liking)
 
 
 def retry_after(job: Mapping[str, Any]) -> dict[str, str]:

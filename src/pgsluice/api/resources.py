@@ -10,7 +10,7 @@ from ..errors import ProblemError
 from . import read_doc as doc
 from .download import Download, download
 from .query import parse_query
-from .reply import json_reply, tagged_reply
+from .reply import form_of, json_reply, tagged_reply
 from .service import AnyRequest, service_of
 
 _SCHEMA = "application/schema+json"
@@ -27,8 +27,7 @@ async def list_resources(request: AnyRequest) -> Response[bytes]:
 async def get_resource(request: AnyRequest, name: str) -> Response[bytes]:
     """One resource: fields, keys, rules with their messages; or its JSON Schema."""
     fields = parse_query(request.scope["query_string"], ("format",))
-    accepted = request.headers.get("accept", "")
-    form = fields.choice("format", ("json", "schema"), "schema" if _SCHEMA in accepted else "json")
+    form = form_of(request, fields, ("json", "schema"))
     vary = {"Vary": "Accept"}
     with _named_in_path():
         if form == "schema":
@@ -42,7 +41,7 @@ async def get_resource(request: AnyRequest, name: str) -> Response[bytes]:
 async def get_template(request: AnyRequest, name: str) -> Download:
     """A header and an example row to fill in."""
     fields = parse_query(request.scope["query_string"], ("format",))
-    form = fields.choice("format", ("csv", "ndjson", "json"), "csv")
+    form = form_of(request, fields, ("csv", "ndjson", "json"))
     with _named_in_path():
         return await download(
             service_of(request).downloads,

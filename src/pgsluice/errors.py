@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 _OURS = re.compile(r"IO([45]\d\d)")
+_LONGEST = 2000
 _UNAVAILABLE = ("08", "53", "57")
 
 
@@ -18,9 +19,10 @@ class ProblemError(Exception):
     """A refusal: status and detail become the reply, headers go along with it."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
+        # What was wrong is often repeated, and a request may hold a lot of it.
+        self.detail = detail if len(detail) <= _LONGEST else f"{detail[:_LONGEST]}…"
+        super().__init__(self.detail)
         self.status = status
-        self.detail = detail
         self.headers = dict(headers or {})
 
     def body(self, instance: str) -> dict[str, Any]:
@@ -30,7 +32,7 @@ class ProblemError(Exception):
             "title": title_of(self.status),
             "status": self.status,
             "detail": self.detail,
-            "instance": instance,
+            "instance": instance[:_LONGEST],
             "error": self.detail,
         }
 

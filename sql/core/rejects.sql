@@ -117,7 +117,13 @@ declare
     v_options jsonb := '{}';
     v_reply jsonb;
 begin
-    if v_job.format = 'csv' then
+    if v_job.kind <> 'import' then
+        raise exception 'job % is an %', p_job_id, v_job.kind using
+            errcode = 'IO404', hint = 'only imports have rejects';
+    elsif v_job.format is null then
+        raise exception 'the file of import % has not been read', p_job_id using
+            errcode = 'IO409', hint = 'rejects have the form of the file, which is not known yet';
+    elsif v_job.format = 'csv' then
         v_options := jsonb_strip_nulls(jsonb_build_object(
             'delimiter', v_job.options -> 'delimiter', 'null', v_job.options -> 'null',
             'header', false

@@ -94,6 +94,8 @@ _ROOT = (
     docs.openapi_json,
     docs.docs,
     docs.root,
+    docs.earlier_docs,
+    docs.earlier_queues,
 )
 
 

@@ -11,6 +11,7 @@ from .openapi import (
     enum,
     job_links,
     operation,
+    or_null,
     parameter,
     refused,
     shapes,
@@ -136,6 +137,7 @@ _REQUEST: Schema = {
             "description": "of csv: make texts that spreadsheets run harmless",
         },
     },
+    "additionalProperties": False,
     "examples": [
         {
             "resource": "users",
@@ -182,7 +184,15 @@ POST = operation(
     refusals=(413,),
     description="One job, one snapshot of the database: `snapshot` of the job has its time and WAL "
     "position. 202 with the job; with `Prefer: wait=N` 200 once it has ended.",
-    requestBody={"required": True, "content": {"application/json": {"schema": _REQUEST}}},
+    requestBody={
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": _REQUEST
+                | {"properties": {n: or_null(one) for n, one in _REQUEST["properties"].items()}}
+            }
+        },
+    },
     responses={
         "200": _ENDED,
         "202": _ACCEPTED,

@@ -11,10 +11,10 @@ from .openapi import (
     flag,
     job_links,
     operation,
+    or_null,
     parameter,
     refused,
     shapes,
-    streams,
     told,
 )
 
@@ -88,11 +88,19 @@ _FORM: Schema = {
     },
     "additionalProperties": False,
 }
+_FIELDS: Schema = {
+    "type": "object",
+    "required": ["resource"],
+    "properties": {option["name"]: option["schema"] for option in (*_OPTIONS, *_SOURCES)},
+    "additionalProperties": False,
+    "description": "without a file: with url, source_path or object",
+}
 _REQUEST: Schema = {
     "type": "object",
     "required": ["resource"],
     "properties": {
-        option["name"]: {"description": option["description"]} | option["schema"]
+        option["name"]: {"description": option["description"]}
+        | (option["schema"] if option["name"] == "resource" else or_null(option["schema"]))
         for option in (*_OPTIONS, *_SOURCES)
     },
     "additionalProperties": False,
@@ -121,7 +129,14 @@ POST = operation(
     "ended.",
     requestBody={
         "content": {
-            **streams("text/csv", "application/x-ndjson", "application/gzip"),
+            "text/csv": {
+                "schema": {"type": "string"},
+                "example": "email,name,role\nann@example.org,Ann,reader\n",
+            },
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "example": '{"email": "ann@example.org", "name": "Ann", "role": "reader"}\n',
+            },
             "application/json": {
                 "schema": {"oneOf": [_RECORDS, _REQUEST]},
                 "examples": {
@@ -135,8 +150,13 @@ POST = operation(
                     },
                 },
             },
+            "application/x-www-form-urlencoded": {
+                "schema": _FIELDS,
+                "example": {"resource": "users", "source_path": "users.csv"},
+            },
             "multipart/form-data": {
                 "schema": _FORM,
+                "example": {"file": "email,name\nann@example.org,Ann\n", "resource": "users"},
                 "encoding": {
                     "file": {"contentType": "text/csv, application/x-ndjson, application/json"}
                 },

@@ -164,6 +164,14 @@ def enum(*values: str, default: str | None = None) -> Schema:
     return {"type": "string", "enum": list(values)} | ({"default": default} if default else {})
 
 
+def or_null(schema: Schema) -> Schema:
+    """The same as a member of a request: null is as good as absent."""
+    if "oneOf" in schema:
+        return {**schema, "oneOf": [*schema["oneOf"], {"type": "null"}]}
+    more = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, "type": [schema["type"], "null"], **more}
+
+
 def content(schema: str | Schema, example: Any = None) -> Schema:
     """A JSON body that holds one of the named schemas, or this one."""
     if isinstance(schema, str):

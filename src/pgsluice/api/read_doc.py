@@ -1,6 +1,6 @@
 """How the routes that only read are described in the OpenAPI document."""
 
-from ..examples import HEALTH_EXAMPLE, JOB_EXAMPLE, RESOURCE_EXAMPLE, SUMMARY_EXAMPLE
+from ..examples import EXAMPLE_ID, HEALTH_EXAMPLE, JOB_EXAMPLE, RESOURCE_EXAMPLE, SUMMARY_EXAMPLE
 from ..models import ERROR_CODES, STATUSES, Schema
 from .openapi import (
     ACCEPT_ENCODING,
@@ -125,6 +125,14 @@ REJECTS = operation(
     headers=_FILE,
     description="In the format, columns and order of the upload, with `_row` and `_errors`, which "
     "a new import ignores.",
+    responses={
+        "409": refused(
+            409,
+            "the form of its file is not known yet",
+            f"the file of import {EXAMPLE_ID} has not been read. rejects have the form of the "
+            "file, which is not known yet",
+        )
+    },
 )
 RESULTS = operation(
     "What became of each good record: row, action, key",
@@ -142,8 +150,8 @@ RESULTS = operation(
         "409": refused(
             409,
             "the import did not ask for results=true",
-            "import 0199f3a1-6c52-7d10-9a3e-5f0c2b7e1d44 kept no results. import with "
-            "results=true to have them",
+            f"import {EXAMPLE_ID} did not ask for results. import with results=true to have the "
+            "outcome of each record kept",
         )
     },
 )

@@ -9,6 +9,7 @@ from .openapi import (
     enum,
     linked,
     operation,
+    or_null,
     parameter,
     refused,
     told,
@@ -59,15 +60,19 @@ _NEW: Schema = {
     "properties": {
         "name": _TEXT | {"pattern": _PATTERN},
         "cron": _TEXT | {"minLength": 1},
-        "time_zone": _TEXT | {"default": "UTC", "description": "as Postgres names it"},
+        "time_zone": or_null(_TEXT) | {"default": "UTC", "description": "as Postgres names it"},
         "kind": enum("import", "export"),
         "request": _REQUEST,
-        "missed": enum("once", "skip", default="once"),
-        "paused": {"type": "boolean", "default": False},
+        "missed": or_null(enum("once", "skip", default="once")),
+        "paused": or_null({"type": "boolean", "default": False}),
     },
     "additionalProperties": False,
 }
-_NAMED: Schema = {**_NEW, "required": ["cron", "kind", "request"]}
+_NAMED: Schema = {
+    **_NEW,
+    "required": ["cron", "kind", "request"],
+    "properties": _NEW["properties"] | {"name": or_null(_NEW["properties"]["name"])},
+}
 _UNNAMED_EXAMPLE = {name: value for name, value in _EXAMPLE.items() if name != "name"}
 _ONE = content("Schedule", _SHOWN)
 _WRONG = {

@@ -243,4 +243,5 @@ def _host(url: httpx.URL) -> str:
 
 
 def _port(url: httpx.URL) -> int:
-    return url.port or _PORTS.get(url.scheme, 0)
+    # 0 is a port that cannot be, not one that was left out
+    return _PORTS.get(url.scheme, 0) if url.port is None else url.port

@@ -9,6 +9,7 @@ another one.
 import asyncio
 import json
 import logging
+import re
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -31,6 +32,8 @@ HEAD_FIELDS = 100
 PIPELINE = 16
 CONNECTIONS = 5000
 
+# Libraries read a name out of anything; what is none must not look like one that may be trusted.
+_HOST = re.compile(rb"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])?(:[0-9]{0,5})?")
 # Bytes of framing for each byte of a body: a chunk of one byte has five.
 _FRAMING = 16
 # How long a refused client is listened to, so that it reads the refusal instead of a reset.
@@ -222,6 +225,8 @@ def _judge(headers: list[tuple[bytes, bytes]], target: bytes, version: str) -> P
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) > 1 or (not hosts and version != "1.0"):
         return ProblemError(400, "the request must have one Host")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        return ProblemError(400, "the Host of the request names none")
     if not target.startswith(b"/") and target != b"*":
         named = urlsplit(target).netloc
         if named.lower() != (hosts[0].lower() if hosts else b""):

@@ -56,9 +56,18 @@ select jsonb_build_object(
     'workers', sluice.health() #> '{workers,alive}',
     'deliveries_waiting', (select count(*) from sluice.delivery as d where d.state = 'pending'),
     'stage_bytes', (
-        select coalesce(sum(pg_total_relation_size(c.oid)), 0)
-        from pg_class as c
-        where c.relnamespace = 'sluice_stage'::regnamespace and c.relkind = 'r'
+        with free as materialized (
+            select c.oid as table_oid
+            from pg_class as c
+            where c.relnamespace = 'sluice_stage'::regnamespace and c.relkind = 'r'
+                -- its size is asked under a lock: one just being dropped would be waited for
+                and not exists (
+                    select from pg_locks as l
+                    where l.relation = c.oid and l.mode = 'AccessExclusiveLock' and l.granted
+                )
+        )
+
+        select coalesce(sum(pg_total_relation_size(f.table_oid)), 0) from free as f
     )
 );
 end;

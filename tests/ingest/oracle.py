@@ -107,7 +107,8 @@ def slow_lines(data: bytes) -> list[Expected]:
         if not piece.strip(b" \t\r\v\f"):
             continue
         raw = piece.removesuffix(b"\r")
-        good = is_text(raw) and depth(raw.decode()) <= 1000
+        # brackets that a short line can only open are left to SQL
+        good = is_text(raw) and (len(raw) <= 2000 or depth(raw.decode()) <= 1000)
         found.append(
             Expected([raw.decode()], None, line) if good else Expected(None, shown(raw), line)
         )

@@ -128,6 +128,13 @@ def test_numbers_keep_their_digits(stage: Stage) -> None:
     assert stage.lines(JsonReader(), f"[{digits}]".encode())[0].cells == [digits]
 
 
+@pytest.mark.parametrize("text", ["-0.0", "1.5e-10", "2E+3", "true", "12345"])
+def test_a_number_may_come_in_parts(stage: Stage, text: str) -> None:
+    for shape in ("[%s]", "[1,%s,2]", '{"a": 1}\n%s\n'):
+        found = stage.lines(JsonReader(), (shape % text).encode(), [1])
+        assert text in [r.cells[0] for r in found]
+
+
 def test_records_of_an_array_know_their_lines(stage: Stage) -> None:
     data = b'\n[\n  {"a": 1},\n\n  {"a":\n 2}, {"a": 3},\n 4, "x", [5]\n]\n'
     found = stage.lines(JsonReader(), data)

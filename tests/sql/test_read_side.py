@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from .importer import begin
+
 Connection = psycopg.Connection[Any]
 
 MISSING = "00000000-0000-7000-8000-000000000000"
@@ -560,3 +562,11 @@ def test_health_and_release(conn: Connection) -> None:
     assert health["queue"]["oldest_seconds"] > 0
     assert health["workers"] == {"alive": 0}
     assert one(conn, "select sluice.release()") == health["release"] == version("pgsluice")
+
+
+def test_metrics_do_not_wait_for_a_stage_that_is_being_dropped(conn: Connection, dsn: str) -> None:
+    begin(conn, "users", "email\nann@example.org\n", "csv")
+    conn.execute("set lock_timeout = '1s'")
+    with psycopg.connect(dsn) as other:
+        other.execute("select sluice.drop_tables(job_id) from sluice.job")
+        assert one(conn, "select sluice.metrics() ->> 'stage_bytes'") == "0"

@@ -11,7 +11,7 @@ from .errors import MalformedBody
 from .lines import TOO_DEEP
 from .nesting import Nesting
 from .pieces import MAX_RECORD_BYTES, RAW_LIMIT, Piece, megabytes, show
-from .values import NoValueError, TooDeepError, value_end
+from .values import NoValueError, TooDeepError, may_go_on, value_end
 
 BULK = 128 * 1024
 WORTH_IT = 4 * 1024
@@ -182,7 +182,7 @@ class JsonReader:
             if final:
                 raise self._error("the file was cut off inside it", newlines) from error
             return -1
-        if end == len(text) and not final and text[end - 1] not in '}]"':
+        if not final and may_go_on(text, end):
             return -1
         self._take(text[pos:end])
         self._expect = "comma"
@@ -215,7 +215,7 @@ class JsonReader:
                 return -1
             self._patience -= error.pos - pos
             return self._bad_line(text, pos, _mend(error), final)
-        if end == len(text) and not final and text[end - 1] not in '}]"':
+        if not final and may_go_on(text, end):
             return -1
         self._take(text[pos:end])
         return end

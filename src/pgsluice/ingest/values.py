@@ -50,12 +50,17 @@ def value_end(text: str, pos: int) -> int:
             if whole or not error.cut:
                 raise NoValueError(error.what, pos + error.pos, cut=error.cut) from None
             continue
-        # A number that touches the end of the window may go on behind it.
-        if whole or end < len(window) or window[-1] in '}]"':
+        if whole or not may_go_on(window, end):
             return pos + end
     if text[pos] not in '{["':
         raise NoValueError("a number is longer than 1 MB", pos + _WINDOWS[-1])
     return _bracketed_end(text, pos)
+
+
+def may_go_on(text: str, end: int) -> bool:
+    """Whether a value that ends there is a number of which the text at hand is not all."""
+    # "-0." is read as -0, "1e+" as 1, with the rest behind it
+    return len(text) - end <= 2 and text[end - 1] not in '}]"'
 
 
 def _parsed_end(text: str, pos: int) -> int:

@@ -1,7 +1,8 @@
 """How the calls of systems A and E are described in the OpenAPI document."""
 
-from ..models import JOB_EXAMPLE, Schema
-from .openapi import operation, parameter
+from ..examples import JOB_EXAMPLE
+from ..models import Schema
+from .openapi import IDEMPOTENCY_KEY, operation, parameter
 
 _ID: str = JOB_EXAMPLE["job_id"]
 _REQUEST = "5f0c2b7e-1d44-4c1e-9a3e-0199f3a16c52"
@@ -194,12 +195,7 @@ USER_IMPORT: Schema = operation(
         _object("data", data=_object("job_id", "status", job_id=_UUID, status=_STATUS)),
         {"data": {"job_id": _ID, "status": "queued"}},
     ),
-    parameter(
-        "Idempotency-Key",
-        "one job however often it is sent",
-        {"type": "string", "pattern": "^[!#-~]{1,255}$"},
-        "header",
-    ),
+    IDEMPOTENCY_KEY,
     refusals=(),
     headers=("Location", "Idempotent-Replayed"),
     status=202,

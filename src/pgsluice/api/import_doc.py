@@ -105,6 +105,7 @@ _REQUEST: Schema = {
     },
     "additionalProperties": False,
 }
+_BYTES: Schema = {"type": "string", "format": "binary"}
 _RECORDS: Schema = {"type": "array", "items": {"type": "object"}}
 _SHAPES = ("ImportJob", "RealworldJob", "NestJob")
 _MADE = ("Location", "Retry-After", "Preference-Applied", "Vary", "Idempotent-Replayed")
@@ -130,11 +131,11 @@ POST = operation(
     requestBody={
         "content": {
             "text/csv": {
-                "schema": {"type": "string"},
+                "schema": _BYTES,
                 "example": "email,name,role\nann@example.org,Ann,reader\n",
             },
             "application/x-ndjson": {
-                "schema": {"type": "string"},
+                "schema": _BYTES,
                 "example": '{"email": "ann@example.org", "name": "Ann", "role": "reader"}\n',
             },
             "application/json": {
@@ -185,7 +186,7 @@ POST = operation(
         "415": refused(
             415,
             "this Content-Encoding is not understood",
-            "Content-Encoding 'br' is not understood; send gzip, zstd or none",
+            "Content-Encoding 'br' is not known: send gzip, zstd or none",
             "Accept-Encoding",
         ),
         "422": OTHER_PAYLOAD,

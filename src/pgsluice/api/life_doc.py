@@ -115,7 +115,7 @@ RETRY = operation(
         "409": refused(
             409,
             "it has not ended, or has left nothing to retry",
-            f"import {EXAMPLE_ID} left nothing to retry. all of its records were good",
+            f"import {EXAMPLE_ID} left nothing to retry. none of its records was rejected",
             "Retry-After",
         ),
         "422": OTHER_PAYLOAD,

@@ -293,7 +293,7 @@ IDEMPOTENCY_KEY = parameter(
     "The same key with another payload is 422; while the first request is being received, 409",
     {
         "type": "string",
-        "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~]([ !#-~]{0,253}[!#-~])?)$',
+        "pattern": r'^[ \t]*("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~]([ !#-~]{0,253}[!#-~])?)[ \t]*$',
     },
     "header",
 )
@@ -312,7 +312,7 @@ ACCEPT_ENCODING = parameter(
 ACCEPT_PROFILE = parameter(
     "Accept-Profile",
     "the shape of jobs: ours (default), or that of an earlier service",
-    {"type": "string", "pattern": "^(default|realworld|nest)?$"},
+    {"type": "string", "pattern": "^[ \\t]*(default|realworld|nest)?[ \\t]*$"},
     "header",
 )
 IMPORT_ID = parameter("job_id", "the import", JOB_UUID, "path")

@@ -19,8 +19,8 @@ _EXAMPLE: Schema = {
     "name": "nightly",
     "cron": "30 4 * * mon-fri",
     "time_zone": "Europe/Berlin",
-    "kind": "import",
-    "request": {"resource": "users", "url": "https://example.org/users.csv"},
+    "kind": "export",
+    "request": {"resource": "users", "format": "csv", "compression": "gzip"},
     "missed": "once",
     "paused": False,
 }
@@ -31,7 +31,7 @@ _SHOWN = _EXAMPLE | {
     "last_job_status": "completed",
     "last_error": None,
     "created_at": "2026-11-02T09:00:00.000000Z",
-    "links": {"self": "/v1/schedules/nightly", "last_job": JOB_EXAMPLE["links"]["self"]},
+    "links": {"self": "/v1/schedules/nightly", "last_job": f"/v1/exports/{EXAMPLE_ID}"},
 }
 _RULES = (
     "`cron` has five fields (minute, hour, day of month, month, day of week) with lists, ranges, "

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
@@ -17,5 +17,6 @@ def effort(examples: int, **more: Any) -> settings:
         derandomize=not wanted,
         database=None,
         suppress_health_check=SLOW,
+        phases=[Phase.generate] if os.environ.get("FUZZ_QUICK") else list(Phase),
         **more,
     )

@@ -109,6 +109,22 @@ $$;
 comment on function sluice.idempotency_release(text, text) is
 'Frees a key whose request was refused: refusals are not stored.';
 
+create or replace function sluice.idempotency_replied(key text, scope text, status integer)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+begin
+    scope := sluice.idempotency_scope(scope);
+    update sluice.idempotency as i
+    set status = status
+    where i.scope = scope and i.key = sluice.idempotency_name(key) and i.state = 'done';
+end;
+$$;
+comment on function sluice.idempotency_replied(text, text, integer) is
+'Keeps the status of the first reply, where it is not 202: its client had waited for the end.';
+
 create or replace function sluice.idempotency_store(
     key text, scope text, job_id uuid, digest text, status integer
 )

@@ -213,6 +213,17 @@ def test_an_unchanged_job_is_304_and_head_has_no_body(http: httpx.Client) -> Non
     assert head.headers["etag"] == reply.headers["etag"]
 
 
+def test_a_replay_has_the_status_of_a_first_reply_that_was_waited_for(http: httpx.Client) -> None:
+    headers = CSV | {"Idempotency-Key": uuid4().hex}
+    first, again = (
+        http.post("/v1/imports?resource=users", content=USERS, headers=headers | {"Prefer": prefer})
+        for prefer in ("wait=30", "return=minimal")
+    )
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == first.json() | {"duplicate": True}
+
+
 def test_head_of_a_stream_ends_at_once(http: httpx.Client) -> None:
     head = http.head("/v1/exports?resource=users&format=csv")
     assert head.status_code == 200

@@ -40,7 +40,7 @@ async def post_export(request: AnyRequest) -> Response[bytes]:
             idempotency_key=key,
             idempotency_scope=_SCOPE if key else None,
         )
-    return await accepted(request, service, job)
+    return await accepted(request, service, job, key, _SCOPE)
 
 
 async def _asked(request: AnyRequest, query: Fields) -> dict[str, Any]:

@@ -62,6 +62,12 @@ async def claimed(
         raise
 
 
+async def replied(service: Service, key: str | None, scope: str, status: int) -> None:
+    """Keep the status of the first reply for those that come later; 202 is what SQL assumes."""
+    if key is not None and status != 202:
+        await service.ask("idempotency_replied", key=key, scope=scope, status=status)
+
+
 async def beat(key: str | None, conn: Connection) -> None:
     """Show that the upload which holds the key is still under way."""
     if key is not None:

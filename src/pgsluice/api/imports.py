@@ -33,7 +33,7 @@ async def post_import(request: AnyRequest) -> Response[bytes]:
                 await _compare(request, received, first)
                 return await replayed(request, service, first)
             job = await _receive(request, service, received, key)
-    return await accepted(request, service, job)
+    return await accepted(request, service, job, key, SCOPE)
 
 
 async def _receive(

@@ -47,7 +47,8 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
     return Response(
         generate_latest(registry),
         headers={"Cache-Control": "no-store"},
-        media_type=CONTENT_TYPE_LATEST,
+        # Litestar adds the charset of a text itself
+        media_type=CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8"),
     )
 
 

@@ -21,10 +21,8 @@ POST = "POST /v1/imports?resource=users HTTP/1.1\nContent-Type: text/csv\n"
 
 @pytest.fixture(scope="module")
 def service(start_service: Callable[..., Service]) -> Service:
-    """A service of little patience, for three uploads at once."""
-    return start_service(
-        SLUICE_MAX_UPLOADS="3", SLUICE_UPLOAD_IDLE=str(IDLE), SLUICE_DOWNLOAD_IDLE=str(IDLE)
-    )
+    """A service of little patience."""
+    return start_service(SLUICE_UPLOAD_IDLE=str(IDLE), SLUICE_DOWNLOAD_IDLE=str(IDLE))
 
 
 @pytest.fixture
@@ -91,20 +89,23 @@ def test_a_slow_body_that_goes_on_is_taken(http: httpx.Client) -> None:
     assert reply.json()["counts"]["inserted"] == 240
 
 
-def test_one_upload_too_many_is_told_to_come_back(
-    uploading: Callable[[], socket.socket], http: httpx.Client
-) -> None:
-    def post() -> httpx.Response:
-        csv = {"Content-Type": "text/csv"}
-        return http.post("/v1/imports?resource=users", content=USERS, headers=csv)
+def test_one_upload_too_many_is_told_to_come_back(start_service: Callable[..., Service]) -> None:
+    crowded = start_service(SLUICE_MAX_UPLOADS="3")
+    host, _, port = crowded.url.removeprefix("http://").partition(":")
+    head = "\r\n".join([*POST.splitlines(), "Host: localhost", "Content-Length: 99", "", ""])
 
-    begun = [uploading() for _ in range(3)]
-    reply = until(lambda: (found := post()).status_code == 503 and found)
-    assert "too many uploads" in is_problem(reply, 503)["detail"]
-    assert reply.headers["retry-after"] == "2"
-    assert http.get("/v1/jobs").status_code == 200
-    for connection in begun:
-        connection.close()
+    def post() -> httpx.Response:
+        url, csv = f"{crowded.url}/v1/imports?resource=users", {"Content-Type": "text/csv"}
+        return httpx.post(url, content=USERS, headers=csv, timeout=30)
+
+    with ExitStack() as opened:
+        for _ in range(3):
+            begun = opened.enter_context(socket.create_connection((host, int(port)), timeout=30))
+            begun.sendall(head.encode() + b"email,name\n")
+        reply = until(lambda: (found := post()).status_code == 503 and found)
+        assert "too many uploads" in is_problem(reply, 503)["detail"]
+        assert reply.headers["retry-after"] == "2"
+        assert httpx.get(f"{crowded.url}/v1/jobs").status_code == 200
     assert until(lambda: post().status_code == 202)
 
 

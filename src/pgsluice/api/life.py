@@ -74,7 +74,7 @@ async def retry_reply(
             idempotency_key=key,
             idempotency_scope=RETRY_SCOPE if key else None,
         )
-    return await accepted(request, service, job)
+    return await accepted(request, service, job, key, RETRY_SCOPE)
 
 
 async def _known(request: AnyRequest, kind: str, job_id: str) -> tuple[Service, UUID]:

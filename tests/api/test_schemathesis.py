@@ -33,7 +33,13 @@ def test_schemathesis_finds_nothing(keyed: Any, tmp_path: Path) -> None:
     command += ["--config-file", HERE / "schemathesis.toml"]
     command += ["run", f"{keyed.url}/openapi.json", "-n", EXAMPLES, "--seed", SEED]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=1800, check=False
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": str(HERE / "schemathesis_hooks.py")},
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
     tested = re.search(r"Tested: (\d+)", done.stdout)

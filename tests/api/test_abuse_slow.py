@@ -148,22 +148,10 @@ def test_a_client_that_reads_nothing_loses_its_connection(
         "select count(*) from pg_stat_activity"
         " where datname = current_database() and query ilike 'copy%' and state = 'active'"
     )
-    with wire("GET /v1/exports?resource=users HTTP/1.1") as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    # Twenty megabytes: more than the buffers between us hold.
+    with wire("GET /v1/exports?resource=users HTTP/1.1"):
         until(lambda: database.execute(running.encode()).fetchone() != (0,))
         until(lambda: database.execute(running.encode()).fetchone() == (0,))
-        received = read_until_cut(connection)
-    assert not received.endswith(b"0\r\n\r\n")
-
-
-def read_until_cut(connection: socket.socket) -> bytes:
-    received = b""
-    try:
-        while block := connection.recv(1 << 20):
-            received += block
-    except (ConnectionError, TimeoutError):
-        return received
-    return received
 
 
 def test_a_thousand_idle_connections_cost_little_and_go(service: Service, wire: Wire) -> None:

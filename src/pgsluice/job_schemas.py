@@ -1,5 +1,7 @@
 """What jobs look like, in our shape and in those of earlier systems."""
 
+from typing import Any
+
 from .models import (
     COUNTS,
     ERROR_CODES,
@@ -19,9 +21,10 @@ _NUMBER: Schema = {"type": ["number", "null"], "minimum": 0}
 _PERCENT: Schema = {"type": "number", "minimum": 0, "maximum": 100}
 _SHA = text(nullable=True, pattern="^[0-9a-f]{64}$")
 _NULL: Schema = {"type": "null"}
+_COUNTED: dict[str, Any] = dict.fromkeys(COUNTS, whole())
 
 
-def _job(*, links: Schema, metrics: Schema, **more: Schema) -> Schema:
+def _job(*, links: Schema, metrics: Schema, **more: Any) -> Schema:
     return record(
         "sample",
         "duplicate",
@@ -43,7 +46,7 @@ def _job(*, links: Schema, metrics: Schema, **more: Schema) -> Schema:
         phase=text(nullable=True, description="fetch, then cast, match, merge, finish"),
         outcome=text(nullable=True, description="clean or partial once completed"),
         dry_run={"enum": [True, False, "write"]},
-        counts=record(**dict.fromkeys(COUNTS, whole())),
+        counts=record(**_COUNTED),
         progress=record(rows=whole(), percent=_PERCENT),
         metrics=metrics,
         ignored_fields=listing(text(), description="fields that no column has"),
@@ -62,8 +65,8 @@ def _job(*, links: Schema, metrics: Schema, **more: Schema) -> Schema:
     )
 
 
-_NEST_METRICS = dict.fromkeys(("rowsPerSecond", "durationMs"), _NUMBER)
-_CAMEL = {
+_NEST_METRICS: dict[str, Any] = dict.fromkeys(("rowsPerSecond", "durationMs"), _NUMBER)
+_CAMEL: dict[str, Any] = {
     "createdAt": moment(),
     "startedAt": moment(nullable=True),
     "completedAt": moment(nullable=True),

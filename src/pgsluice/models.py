@@ -43,7 +43,7 @@ def listing(items: Schema, **more: Any) -> Schema:
     return {"type": "array", "items": items, **more}
 
 
-def record(*optional: str, is_open: bool = False, about: str = "", **properties: Schema) -> Schema:
+def record(*optional: str, is_open: bool = False, about: str = "", **properties: Any) -> Schema:
     """An object that has all of these members, but for the optional ones."""
     return {
         "type": "object",

@@ -42,7 +42,11 @@ def test_the_session_runs_as_printed(service, pg_bindir, tmp_path: Path) -> None
     script = script.replace("localhost:8080", service.url.removeprefix("http://"))
     script = script.replace(".venv/bin/pgsluice psql", f'"{pg_bindir}/psql" -X -d "$PGSLUICE_DSN"')
     script = script.replace(".venv/bin/pgsluice", f'"{sys.executable}" -m pgsluice')
-    told = {"SLUICE_URL": service.url, "PYTHONPATH": str(README.parent / "src")}
+    told = {
+        "SLUICE_URL": service.url,
+        "DATABASE_URL": service.dsn,
+        "PYTHONPATH": str(README.parent / "src"),
+    }
     done = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120,
         env={**os.environ, **told, "PGSLUICE_DSN": service.dsn}, check=False,

@@ -66,6 +66,8 @@ def test_a_body_that_drips_is_408(uploading: Callable[[], socket.socket]) -> Non
             received = connection.recv(65536)
         except TimeoutError:
             continue
+    connection.settimeout(10)
+    received += read_all(connection)
     assert received.startswith(b"HTTP/1.1 408 ")
     assert b"SLUICE_UPLOAD_IDLE" in received
 

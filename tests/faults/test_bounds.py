@@ -76,7 +76,7 @@ def test_jobs_that_end_their_sessions_fail_and_others_go_on(fleet: Fleet, client
         f"\nbounds: {time.monotonic() - started:.1f} s until jobs that end their sessions failed;"
     )
     print(f"others meanwhile took {slowest:.1f} s at most")
-    assert slowest < 5
+    assert slowest < 20
     fleet.run("drop trigger die on public.few; drop trigger die on public.many")
     for job_id, rows in sizes.items():
         job = client.get(f"/v1/imports/{job_id}")

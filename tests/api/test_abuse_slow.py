@@ -104,6 +104,8 @@ def test_one_upload_too_many_is_told_to_come_back(start_service: Callable[..., S
         for _ in range(3):
             begun = opened.enter_context(socket.create_connection((host, int(port)), timeout=30))
             begun.sendall(head.encode() + b"email,name\n")
+        # a post of ours must not take one of their places
+        time.sleep(2)
         reply = until(lambda: (found := post()).status_code == 503 and found)
         assert "too many uploads" in is_problem(reply, 503)["detail"]
         assert reply.headers["retry-after"] == "2"

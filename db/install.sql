@@ -74,7 +74,9 @@ begin;
 \ir ../sql/core/schedule_put.sql
 \ir ../sql/core/fire.sql
 \ir ../sql/core/delivery.sql
+\ir ../sql/core/create_stage.sql
 \ir ../sql/core/receive.sql
+\ir ../sql/core/accept.sql
 \ir ../sql/core/fault_class.sql
 \ir ../sql/core/step_start.sql
 \ir ../sql/core/step_cast.sql

@@ -51,7 +51,7 @@ class _Single:
     def __init__(self, compressor: Compressor | None) -> None:
         self._compressor = compressor
 
-    def begin(self, name: str) -> bytes:  # noqa: ARG002
+    def begin(self, name: str) -> bytes:  # noqa: ARG002 a single file has no name inside
         return b""
 
     def add(self, block: bytes) -> bytes:
@@ -70,6 +70,7 @@ class _Zip:
     def __init__(self, *, is_stored: bool) -> None:
         self._out = _Out()
         method = zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED
+        # typeshed wants a stream that can seek and tell; zipfile does without when writing
         self._zip = _ZipFile(self._out, "w", method, compresslevel=_LEVEL)  # type: ignore[call-overload]
         self._part: IO[bytes] | None = None
 

@@ -320,3 +320,45 @@ def test_the_command_makes_the_first_key(start_service: Any) -> None:
     assert httpx.get(f"{service.url}/v1/jobs", headers={"X-API-Key": rotated}).status_code == 200
     key("revoke", "first")
     is_problem(httpx.get(f"{service.url}/v1/jobs", headers={"X-API-Key": rotated}), 401)
+
+
+@pytest.fixture
+def editor(conn: psycopg.Connection) -> Iterator[str]:
+    """A role that may write users and their addresses, of which it may not see all."""
+    conn.execute(
+        """
+        drop role if exists test_editor;
+        create role test_editor nologin;
+        grant usage on schema app to test_editor;
+        grant execute on all functions in schema app to test_editor;
+        grant select, insert, update, delete on app.users, app.addresses to test_editor;
+        alter table app.addresses enable row level security;
+        """
+    )
+    yield "test_editor"
+    conn.execute(
+        "alter table app.addresses disable row level security;"
+        "drop owned by test_editor; drop role test_editor"
+    )
+
+
+def test_lists_of_children_under_row_level_security_are_refused(
+    editor: str, new_key: NewKey, conn: psycopg.Connection
+) -> None:
+    client = new_key(role=editor)
+
+    def send(content: bytes, media_type: str) -> httpx.Response:
+        return client.post(
+            "/v1/imports",
+            params={"resource": "users"},
+            content=content,
+            headers={"Content-Type": media_type, "Prefer": "wait=30"},
+        )
+
+    record = b'{"email": "list@example.org", "name": "L", "role": "reader", "addresses": []}\n'
+    refused = send(record, "application/x-ndjson")
+    assert "may not replace the addresses" in is_problem(refused, 403)["detail"]
+    plain = send(b"email,name,role\nlist@example.org,L,reader\n", "text/csv")
+    assert plain.json()["counts"]["inserted"] == 1, plain.text
+    conn.execute("alter table app.addresses disable row level security")
+    assert send(record, "application/x-ndjson").json()["counts"]["unchanged"] == 1

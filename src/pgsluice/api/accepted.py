@@ -20,7 +20,6 @@ async def accepted(
     request: AnyRequest, service: Service, job: dict[str, Any], key: str | None, scope: str
 ) -> Response[bytes]:
     """202 at once; or what became of the job within the time the client is willing to wait."""
-    job = service.localized(job)
     request.scope["state"]["job_id"] = job["job_id"]
     headers = {"Location": location(service, job), "Vary": "Prefer"}
     wait = wanted_wait(request.headers.get("prefer", ""))
@@ -35,7 +34,7 @@ async def accepted(
 
 async def replayed(request: AnyRequest, service: Service, first: dict[str, Any]) -> Response[bytes]:
     """The first reply to this Idempotency-Key again, with the job as it is now."""
-    job = service.localized(first["job"])
+    job = first["job"]
     request.scope["state"]["job_id"] = job["job_id"]
     headers = {"Location": location(service, job), "Idempotent-Replayed": "true", "Vary": "Prefer"}
     reply = await shown(request, job | {"duplicate": True}, is_new=first["status"] == 202)

@@ -47,8 +47,6 @@ async def _list(request: AnyRequest, kind: str | None, fields: Fields) -> Respon
         limit=fields.whole("limit", 1, 1000) or 50,
         cursor=fields.get("cursor"),
     )
-    for job in page["jobs"]:
-        service.localized(job)
     page["jobs"] = await shown_list(request, page["jobs"])
     return json_reply(page, headers=next_link(request, fields.values, page["next"]))
 

@@ -43,7 +43,7 @@ async def cancel_reply(request: AnyRequest, kind: str, job_id: str) -> Response[
     """202 with the cancelled job; 409 when it has ended."""
     service, number = await _known(request, kind, job_id)
     parse_query(request.scope["query_string"], ())
-    job = service.localized(await service.ask("cancel_job", job_id=number))
+    job = await service.ask("cancel_job", job_id=number)
     return json_reply(await shown(request, job), 202)
 
 

@@ -16,8 +16,6 @@ async def list_schedules(request: AnyRequest) -> Response[bytes]:
     parse_query(request.scope["query_string"], ())
     service = service_of(request)
     found = await service.ask("schedules_json")
-    for schedule in found["schedules"]:
-        service.localized(schedule)
     return tagged_reply(request, found)
 
 
@@ -26,7 +24,7 @@ async def get_schedule(request: AnyRequest, name: str) -> Response[bytes]:
     """One schedule with its newest ticks."""
     parse_query(request.scope["query_string"], ())
     service = service_of(request)
-    return tagged_reply(request, service.localized(await service.ask("schedule_json", name=name)))
+    return tagged_reply(request, await service.ask("schedule_json", name=name))
 
 
 @post("/schedules", opt=doc.POST, status_code=201)
@@ -48,7 +46,7 @@ async def _put(request: AnyRequest, name: str | None, *, replace: bool) -> Respo
     if isinstance(later := asked.get("request"), dict):
         check_urls(service.settings, later, "url", "callback_url")
     made = await service.ask("put_schedule", name=name, schedule=asked, replace=replace)
-    schedule = service.localized(made["schedule"])
+    schedule = made["schedule"]
     headers = {"Location": schedule["links"]["self"]}
     return json_reply(schedule, 201 if made["created"] else 200, headers)
 
@@ -68,7 +66,7 @@ async def resume_schedule(request: AnyRequest, name: str) -> Response[bytes]:
 async def _changed(request: AnyRequest, function: str, name: str) -> Response[bytes]:
     parse_query(request.scope["query_string"], ())
     service = service_of(request)
-    return json_reply(service.localized(await service.ask(function, name=name)))
+    return json_reply(await service.ask(function, name=name))
 
 
 @post("/schedules/{name:str}/run", opt=doc.RUN, status_code=202)
@@ -76,7 +74,7 @@ async def run_schedule(request: AnyRequest, name: str) -> Response[bytes]:
     """Make its job now, beside its ticks."""
     parse_query(request.scope["query_string"], ())
     service = service_of(request)
-    job = service.localized(await service.ask("run_schedule", name=name))
+    job = await service.ask("run_schedule", name=name)
     request.scope["state"]["job_id"] = job["job_id"]
     return json_reply(job, 202, {"Location": job["links"]["self"], "Retry-After": "1"})
 

@@ -69,8 +69,9 @@ class Service:
         return "/".join(("", self.settings.api_prefix, *map(str, parts)))
 
     async def job(self, job_id: UUID) -> dict[str, Any]:
-        """The job as it is now, its links under this service's prefix."""
-        return self.localized(await self.ask("job_json", job_id=job_id))
+        """The job as it is now."""
+        found: dict[str, Any] = await self.ask("job_json", job_id=job_id)
+        return found
 
     async def _look(self, job_id: UUID) -> State | None:
         try:
@@ -82,19 +83,6 @@ class Service:
             if problem_of(exc).status == 404:
                 return None
             raise
-
-    def localized(self, job: dict[str, Any]) -> dict[str, Any]:
-        """A job of SQL's, its links moved from /v1 to this service's prefix."""
-        if self.settings.api_prefix != "v1":
-            links: dict[str, str | None] = job.get("links") or {}
-            job["links"] = {
-                name: link and link.replace("/v1/", self.path(""), 1)
-                for name, link in links.items()
-            }
-            for file in (job, *job.get("files", ())):
-                if url := file.get("download_url"):
-                    file["download_url"] = url.replace("/v1/", self.path(""), 1)
-        return job
 
 
 def service_of(request: AnyConnection) -> Service:

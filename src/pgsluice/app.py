@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from . import __version__
 from .api import (
     access,
+    console,
     deliveries,
     docs,
     document,
@@ -28,6 +29,7 @@ from .api import (
     keys,
     life,
     metrics,
+    overview,
     resources,
     schedules,
 )
@@ -45,6 +47,7 @@ _API = (
     imports.post_import,
     jobs.list_imports,
     jobs.list_jobs,
+    overview.overview,
     jobs.get_import,
     jobs.get_errors,
     jobs.get_error_summary,
@@ -77,6 +80,7 @@ _API = (
     schedules.resume_schedule,
     schedules.run_schedule,
     schedules.delete_schedule,
+    schedules.cron_ticks,
     deliveries.get_deliveries,
     deliveries.redeliver,
 )
@@ -93,9 +97,10 @@ _ROOT = (
     metrics.metrics,
     docs.openapi_json,
     docs.docs,
-    docs.root,
     docs.earlier_docs,
-    docs.earlier_queues,
+    console.console,
+    console.console_file,
+    console.earlier_queues,
 )
 
 

@@ -41,19 +41,7 @@ async def docs() -> Response[str]:
     return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
-@get("/", opt=doc.MOVED, status_code=302)
-async def root() -> Redirect:
-    """The page that a browser should see first."""
-    return Redirect("/docs")
-
-
 @get("/api/docs", opt=doc.MOVED, status_code=302)
 async def earlier_docs() -> Redirect:
     """Where an earlier system had its page."""
     return Redirect("/docs")
-
-
-@get("/admin/queues", opt=doc.MOVED, status_code=302)
-async def earlier_queues() -> Redirect:
-    """Where an earlier system showed its queue."""
-    return Redirect("/docs#jobs")

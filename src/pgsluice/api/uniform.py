@@ -16,7 +16,9 @@ _COMPRESSED = (
     b"application/json",
     b"application/problem+json",
     b"application/schema+json",
+    b"text/css",
     b"text/html",
+    b"text/javascript",
     b"text/plain",
 )
 # A download knows HEAD itself: it has a length to tell without reading the file.

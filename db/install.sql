@@ -111,6 +111,7 @@ begin;
 \ir ../sql/core/rejects.sql
 \ir ../sql/core/results.sql
 \ir ../sql/core/jobs.sql
+\ir ../sql/core/overview.sql
 \ir ../sql/core/schedule_json.sql
 \ir ../sql/core/webhook.sql
 \ir ../sql/core/deliveries.sql

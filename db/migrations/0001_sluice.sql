@@ -130,6 +130,7 @@ create index job_waits on sluice.job (accepted) where state in ('pending', 'proc
 create index job_receives on sluice.job (heartbeat_at) where state = 'receiving';
 create index job_unswept on sluice.job (completed_at) where not swept and completed_at is not null;
 create index job_created on sluice.job (created_at desc, job_id desc);
+create index job_ended on sluice.job (completed_at) where completed_at is not null;
 create index job_parent on sluice.job (parent_job_id) where parent_job_id is not null;
 
 create table sluice.step (

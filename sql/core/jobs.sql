@@ -49,7 +49,8 @@ create or replace function sluice.jobs_json(
     status text default null,
     resource text default null,
     "limit" bigint default 50,
-    cursor text default null
+    cursor text default null,
+    search text default null
 )
 returns jsonb
 language plpgsql stable
@@ -57,8 +58,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_filter constant text := md5(concat_ws(
-        '|', quote_nullable(kind), quote_nullable(status), quote_nullable(resource)
+        '|', quote_nullable(kind), quote_nullable(status), quote_nullable(resource), search
     ));
+    v_id constant uuid := case when pg_input_is_valid(search, 'uuid') then search::uuid end;
     v_after constant text[] := sluice.read_cursor(cursor, v_filter, '{timestamptz,uuid}');
     v_limit constant bigint := coalesce("limit", 50);
     v_page jsonb;
@@ -82,6 +84,14 @@ begin
             and (jobs_json.kind is null or j.kind = jobs_json.kind)
             and (jobs_json.status is null or j.state = jobs_json.status)
             and (jobs_json.resource is null or j.resource = jobs_json.resource)
+            and (v_id is null or j.job_id = v_id)
+            and (
+                v_id is not null
+                or search is null
+                or position(lower(search) in lower(
+                    concat_ws(' ', j.job_id, j.file_name, j.resource, j.schedule)
+                )) > 0
+            )
             and (
                 v_after is null
                 or (j.created_at, j.job_id) < (v_after[1]::timestamptz, v_after[2]::uuid)
@@ -105,9 +115,10 @@ begin
     return jsonb_build_object('jobs', v_page, 'next', v_next);
 end;
 $$;
-comment on function sluice.jobs_json(text, text, text, bigint, text) is
+comment on function sluice.jobs_json(text, text, text, bigint, text, text) is
 'A page of jobs, the newest first: {"jobs": […], "next": cursor or null}; without their errors, and
- without uploads under way. IO400 an unknown kind or status, a bad cursor or limit (1 to 1000).';
+ without uploads under way. search: part of an id, or of the name of a file, resource or schedule.
+ IO400 an unknown kind or status, a bad cursor or limit (1 to 1000).';
 
 create or replace view sluice.jobs as
 select

@@ -92,6 +92,25 @@ where sluice.may_request(s.request);
 end;
 comment on function sluice.schedules_json() is 'All schedules: {"schedules": […]}.';
 
+create or replace function sluice.cron_ticks(
+    cron text, time_zone text default 'UTC', "limit" integer default 5
+)
+returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+with recursive ticks as (
+    select sluice.cron_next(cron, time_zone, clock_timestamp()) as at, 1 as n
+    union all
+    select sluice.cron_next(cron, time_zone, t.at), t.n + 1 from ticks as t where t.n < "limit"
+)
+
+select jsonb_build_object('ticks', jsonb_agg(sluice.utc(t.at) order by t.at)) from ticks as t;
+end;
+comment on function sluice.cron_ticks(text, text, integer) is
+'The next ticks of a cron expression, to see what it means before it is used: {"ticks": […]}. IO400
+ as of sluice.cron_next.';
+
 create or replace view sluice.schedules as
 select
     s.name,

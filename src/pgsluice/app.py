@@ -12,7 +12,6 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from . import __version__
 from .api import (
     access,
-    console,
     deliveries,
     docs,
     document,
@@ -97,10 +96,9 @@ _ROOT = (
     metrics.metrics,
     docs.openapi_json,
     docs.docs,
+    docs.root,
     docs.earlier_docs,
-    console.console,
-    console.console_file,
-    console.earlier_queues,
+    docs.earlier_queues,
 )
 
 

@@ -23,6 +23,7 @@ _NEEDED = {
     "imports": {"import"},
     "exports": {"export"},
     "jobs": {"import", "export"},
+    "overview": {"import", "export"},
     "schedules": {"import", "export"},
     "keys": {"admin"},
 }

@@ -17,7 +17,7 @@ from .query import Fields, parse_id, parse_query
 from .reply import form_of, json_reply, next_link, retry_after, tagged_reply
 from .service import AnyRequest, service_of
 
-_LIST = ("status", "resource", "limit", "cursor")
+_LIST = ("status", "resource", "search", "limit", "cursor")
 _ERRORS = ("field", "code", "format", "limit", "offset", "cursor")
 
 
@@ -46,6 +46,7 @@ async def _list(request: AnyRequest, kind: str | None, fields: Fields) -> Respon
         resource=fields.get("resource"),
         limit=fields.whole("limit", 1, 1000) or 50,
         cursor=fields.get("cursor"),
+        search=fields.get("search"),
     )
     page["jobs"] = await shown_list(request, page["jobs"])
     return json_reply(page, headers=next_link(request, fields.values, page["next"]))

@@ -1,7 +1,7 @@
 """How schedules and webhooks are described in the OpenAPI document."""
 
 from ..examples import EXAMPLE_ID, JOB_EXAMPLE, PENDING_EXAMPLE
-from ..models import Schema
+from ..models import Schema, listing, moment, record
 from .openapi import (
     IF_NONE_MATCH,
     JOB_ID,
@@ -163,6 +163,18 @@ DELETE = operation(
     status=204,
     why="it is removed",
 )
+CRON = operation(
+    "The next five ticks of a cron expression",
+    "schedules",
+    content(
+        record(ticks=listing(moment(), maxItems=5)),
+        {"ticks": ["2026-11-23T03:30:00.000000Z", "2026-11-24T03:30:00.000000Z"]},
+    ),
+    parameter("cron", "as in a schedule", required=True, example="30 4 * * mon-fri"),
+    parameter("time_zone", "as Postgres names it", {"type": "string", "default": "UTC"}),
+    refusals=(),
+    responses=_WRONG,
+) | {"scopes": {"import", "export"}}
 
 _DELIVERIES = {
     "job_id": JOB_EXAMPLE["job_id"],

@@ -79,6 +79,16 @@ async def run_schedule(request: AnyRequest, name: str) -> Response[bytes]:
     return json_reply(job, 202, {"Location": job["links"]["self"], "Retry-After": "1"})
 
 
+@get("/cron", opt=doc.CRON)
+async def cron_ticks(request: AnyRequest) -> Response[bytes]:
+    """The next ticks of a cron expression, to see what it means."""
+    fields = parse_query(request.scope["query_string"], ("cron", "time_zone"))
+    ticks = await service_of(request).ask(
+        "cron_ticks", cron=fields.get("cron"), time_zone=fields.get("time_zone") or "UTC"
+    )
+    return json_reply(ticks)
+
+
 @delete("/schedules/{name:str}", opt=doc.DELETE, status_code=204)
 async def delete_schedule(request: AnyRequest, name: str) -> None:
     """Remove it; the jobs that it made stay."""

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from . import __version__
 from .api import (
     access,
+    console,
     deliveries,
     docs,
     document,
@@ -96,9 +97,10 @@ _ROOT = (
     metrics.metrics,
     docs.openapi_json,
     docs.docs,
-    docs.root,
     docs.earlier_docs,
-    docs.earlier_queues,
+    console.console,
+    console.console_file,
+    console.earlier_queues,
 )
 
 

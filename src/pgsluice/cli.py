@@ -1,6 +1,7 @@
 """The `pgsluice` command.
 
-Exit codes: 0 done, 1 it cannot work, 2 wrong arguments or settings, 3 the schema is not installed.
+Exit codes: 0 done, 1 it cannot work, 2 wrong arguments or settings, 3 the schema is not installed,
+or of an import: records were rejected; 130 after Ctrl-C.
 """
 
 import argparse
@@ -19,10 +20,13 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from . import __version__, cli_key, cli_schedule, embedded, logs
+from . import __version__, embedded, logs
 from .aliases import tell_store
 from .binaries import EmbeddedError, find
 from .client import ClientError
+from .commands import exports, imports, jobs, schedule
+from .commands import key as key_command
+from .commands.common import INTERRUPTED, UsageError
 from .database import ask
 from .errors import ProblemError
 from .migrate import MigrationError, migrate, pending_at, scratch_database
@@ -44,20 +48,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments and given.command is not psql:
         parser.error(f"unknown arguments: {' '.join(arguments)}")
     # Without this a SIGTERM would end us before the embedded server is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    ended = 0 if given.command in (serve, worker) else 128 + signal.SIGTERM
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ended))
     try:
         settings = load(vars(given))
         logs.configure(settings.log_format)
         tell_store(os.environ, read_env_file(Path(".env")))
         return int(given.command(settings, given))
-    except SettingsError as exc:
+    except (SettingsError, UsageError) as exc:
         return _fail(exc, 2)
     except SchemaMissingError as exc:
         return _fail(exc, 3)
     except (ClientError, EmbeddedError, MigrationError, ListenError, ProblemError) as exc:
         return _fail(exc, 1)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has seen enough; nothing is to be flushed into it at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def _fail(exc: Exception, code: int) -> int:
@@ -124,7 +133,7 @@ def key(settings: Settings, given: argparse.Namespace) -> int:
     """Make, list, rotate and revoke API keys."""
     with _database(settings, attach=True) as dsn:
         _refuse_old(dsn)
-        return cli_key.run(dsn, given)
+        return key_command.run(dsn, given)
 
 
 def bench(settings: Settings, given: argparse.Namespace) -> int:
@@ -250,9 +259,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--runs", type=int, default=1, help="how often everything is run (1)")
     command.add_argument("--json", action="store_true", help="print the figures as JSON")
     command.set_defaults(command=bench)
-    cli_key.add(commands, shared).set_defaults(command=key)
+    key_command.add(commands, shared).set_defaults(command=key)
     told = "open psql on the database; what we do not know goes to psql"
     command = commands.add_parser("psql", parents=[shared], help=told)
     command.set_defaults(command=psql)
-    cli_schedule.add_to(commands)
+    for module in (imports, exports, jobs, schedule):
+        module.add_to(commands)
     return parser

@@ -1,7 +1,17 @@
-"""The commands that are clients of a running service: one request, one reply, plain words."""
+"""The commands that are clients of a running service: requests, replies, plain words.
+
+ClientError                the service has refused, or what answers is no pgsluice
+├── UnreachableError       nobody answers there
+└── BrokenError            the connection broke before the reply was whole
+"""
 
 import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -11,27 +21,161 @@ from .settings import Settings
 # Each request would be a line in the log.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
+_REPLY = httpx.Timeout(30)
+# A stage may be busy for a while before it takes or gives the next bytes.
+_STREAM = httpx.Timeout(300, connect=10)
+
 
 class ClientError(Exception):
-    """The service cannot be reached, or has refused; the message says what to do."""
+    """The service has refused; the message says what to do, `status` what HTTP calls it."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class UnreachableError(ClientError):
+    """Nobody answers at the service's address."""
+
+
+class BrokenError(ClientError):
+    """The connection broke before the reply was whole: nobody knows what became of the request."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """A service as a command sees it: where it is, and the key to show."""
+
+    url: str
+    prefix: str
+    key: str = ""
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The reply to one request, decoded; None when it has no body.
+
+        `path` stands below the API's prefix: "schedules/nightly".
+        """
+        with self._failures():
+            reply = httpx.request(
+                method,
+                self._at(path),
+                json=body,
+                params=params,
+                headers=self._headers(headers),
+                timeout=_REPLY,
+                trust_env=False,
+            )
+        return _checked(reply)
+
+    def send(
+        self, path: str, blocks: Iterable[bytes], params: Mapping[str, str], headers: dict[str, str]
+    ) -> Any:
+        """The decoded reply to a POST whose body is these blocks, sent as they come."""
+        with self._failures():
+            reply = httpx.post(
+                self._at(path),
+                content=blocks,
+                params=params,
+                headers=self._headers(headers),
+                timeout=_STREAM,
+                trust_env=False,
+            )
+        return _checked(reply)
+
+    @contextmanager
+    def stream(
+        self,
+        path: str,
+        params: Iterable[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        timeout: httpx.Timeout = _STREAM,
+    ) -> Iterator[httpx.Response]:
+        """The reply to a GET, its body not read yet."""
+        with (
+            self._failures(),
+            httpx.stream(
+                "GET",
+                self._at(path),
+                params=list(params),
+                headers=self._headers(headers),
+                timeout=timeout,
+                trust_env=False,
+                follow_redirects=False,
+            ) as reply,
+        ):
+            if not reply.is_success:
+                reply.read()
+                _checked(reply)
+            yield reply
+
+    def _at(self, path: str) -> str:
+        return f"{self.url}/{self.prefix}/{path}"
+
+    def _headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
+        key = {"X-API-Key": self.key} if self.key else {}
+        return {**key, **(more or {})}
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL) as exc:
+            raise _unreachable(self.url, exc) from exc
+        except httpx.UnsupportedProtocol as exc:
+            raise _unreachable(self.url, exc) from exc
+        except httpx.HTTPError as exc:
+            raise BrokenError(
+                f"the connection to {self.url} broke ({exc or type(exc).__name__})"
+            ) from exc
+
+
+def api(settings: Settings, key_file: Path | None = None) -> Api:
+    """The service of the settings; its key from the file, else from SLUICE_API_KEY."""
+    return Api(settings.url.rstrip("/"), settings.api_prefix, _key(settings, key_file))
 
 
 def ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
-    """The reply of the service to one request, decoded; None when it has no body.
+    """One request to the service of the settings, with the key of the settings."""
+    return api(settings).ask(method, path, body)
 
-    `path` stands below the API's prefix: "schedules/nightly".
-    """
-    url = f"{settings.url.rstrip('/')}/{settings.api_prefix}/{path}"
+
+def segment(text: str) -> str:
+    """A text as one part of a path."""
+    return quote(text, safe="")
+
+
+def _key(settings: Settings, key_file: Path | None) -> str:
+    if key_file is None:
+        return settings.api_key
     try:
-        reply = httpx.request(method, url, json=body, timeout=30, trust_env=False)
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise ClientError(
-            f"no service answers at {settings.url} ({exc or type(exc).__name__}): start "
-            "`pgsluice serve`, or say where it is by --url or SLUICE_URL"
-        ) from exc
+        words = key_file.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as exc:
+        why = getattr(exc, "strerror", None) or exc
+        raise ClientError(f"the key file {key_file} cannot be read: {why}") from exc
+    if len(words) != 1 or not words[0].isascii():
+        raise ClientError(f"the key file {key_file} must hold one key and nothing else")
+    return words[0]
+
+
+def _unreachable(url: str, exc: Exception) -> UnreachableError:
+    return UnreachableError(
+        f"no service answers at {url} ({exc or type(exc).__name__}): start "
+        "`pgsluice serve`, or say where it is by --url or SLUICE_URL"
+    )
+
+
+def _checked(reply: httpx.Response) -> Any:
     if reply.is_success:
         return _decoded(reply) if reply.content else None
-    raise ClientError(_reason(reply))
+    raise ClientError(_reason(reply), reply.status_code)
 
 
 def _decoded(reply: httpx.Response) -> Any:
@@ -44,7 +188,17 @@ def _decoded(reply: httpx.Response) -> Any:
 
 
 def _reason(reply: httpx.Response) -> str:
-    problem = _decoded(reply)
+    where = str(reply.url.copy_with(query=None))
+    try:
+        problem = _decoded(reply)
+    except ClientError:
+        problem = None
     if isinstance(problem, dict) and isinstance(detail := problem.get("detail"), str):
-        return detail
-    return f"{reply.url} replied {reply.status_code} {reply.reason_phrase}: is that pgsluice?"
+        return detail + _hint(reply.status_code)
+    return f"{where} replied {reply.status_code} {reply.reason_phrase}: is that pgsluice?"
+
+
+def _hint(status: int) -> str:
+    if status == 401:
+        return "; give this command one by SLUICE_API_KEY or --key-file"
+    return ""

@@ -30,7 +30,7 @@ _FOREIGN_PARAMETERS = {
     "statement_cache_size",
 }
 # What a message must not repeat.
-_SECRET = ("api_keys", "database_url", "listen_url", "metrics_key", "webhook_secret")
+_SECRET = ("api_key", "api_keys", "database_url", "listen_url", "metrics_key", "webhook_secret")
 
 
 class SettingsError(ValueError):
@@ -181,8 +181,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     url: Annotated[
-        str, Meta(min_length=1, description="where commands such as schedule find the service")
+        str, Meta(min_length=1, description="where commands such as import find the service")
     ] = "http://127.0.0.1:8080"
+    api_key: Annotated[
+        str,
+        Meta(pattern=r"^\S*$", description="API key that these commands show to the service"),
+    ] = ""
     webhook_backoff: Annotated[
         float,
         Meta(

@@ -1,14 +1,13 @@
 """`pgsluice schedule`: what runs by the clock, as a client of the service."""
 
 import argparse
-from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
-from .client import ClientError, ask
-from .settings import Settings
+from ..client import ClientError, segment
+from ..settings import Settings
+from .common import moment, print_json, remote_flags, service, table, tell
 
 _COLUMNS = ("name", "kind", "cron", "time_zone", "next", "last", "state")
 
@@ -17,9 +16,7 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("schedule", help="imports and exports that begin by the clock")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--url", help="where the service is (default http://127.0.0.1:8080)")
-    shared.add_argument("--json", action="store_true", help="print the reply as JSON")
+    shared = remote_flags()
     named = argparse.ArgumentParser(add_help=False, parents=[shared])
     named.add_argument("name", metavar="NAME")
 
@@ -47,14 +44,14 @@ def add_to(commands: Any) -> None:
 
 def list_all(settings: Settings, given: argparse.Namespace) -> int:
     """Print every schedule with its last and next run."""
-    found = ask(settings, "GET", "schedules")
+    found = service(settings, given).ask("GET", "schedules")
     if given.json:
-        return _print_json(found)
+        return print_json(found)
     rows = [_row(schedule) for schedule in found["schedules"]]
     if not rows:
         print("there are no schedules")
         return 0
-    _print_table([_COLUMNS, *rows])
+    print(table([_COLUMNS, *rows]))
     for schedule in found["schedules"]:
         if schedule["last_error"]:
             print(f"{schedule['name']}: {schedule['last_error']}")
@@ -77,68 +74,48 @@ def add(settings: Settings, given: argparse.Namespace) -> int:
         "paused": given.paused,
     }
     if given.replace:
-        made = ask(settings, "PUT", _path(given), wanted)
+        made = service(settings, given).ask("PUT", _path(given), wanted)
     else:
-        made = ask(settings, "POST", "schedules", wanted)
-    return _tell(given, made, f"{given.name}: next run {_moment(made['next_at'])}")
+        made = service(settings, given).ask("POST", "schedules", wanted)
+    return tell(given, made, f"{given.name}: next run {moment(made['next_at'])}")
 
 
 def remove(settings: Settings, given: argparse.Namespace) -> int:
     """Remove a schedule."""
-    ask(settings, "DELETE", _path(given))
-    return _tell(given, {"removed": given.name}, f"{given.name} is removed")
+    service(settings, given).ask("DELETE", _path(given))
+    return tell(given, {"removed": given.name}, f"{given.name} is removed")
 
 
 def pause(settings: Settings, given: argparse.Namespace) -> int:
     """Fire none of its ticks until resume."""
-    return _tell(given, ask(settings, "POST", _path(given, "pause")), f"{given.name} is paused")
+    return tell(
+        given,
+        service(settings, given).ask("POST", _path(given, "pause")),
+        f"{given.name} is paused",
+    )
 
 
 def resume(settings: Settings, given: argparse.Namespace) -> int:
     """End the pause of a schedule."""
-    made = ask(settings, "POST", _path(given, "resume"))
-    return _tell(given, made, f"{given.name}: next run {_moment(made['next_at'])}")
+    made = service(settings, given).ask("POST", _path(given, "resume"))
+    return tell(given, made, f"{given.name}: next run {moment(made['next_at'])}")
 
 
 def run(settings: Settings, given: argparse.Namespace) -> int:
     """Make the job of a schedule now."""
-    job = ask(settings, "POST", _path(given, "run"))
-    return _tell(given, job, f"{job['kind']} {job['job_id']} is {job['status']}")
+    job = service(settings, given).ask("POST", _path(given, "run"))
+    return tell(given, job, f"{job['kind']} {job['job_id']} is {job['status']}")
 
 
 def _path(given: argparse.Namespace, *more: str) -> str:
-    return "/".join(("schedules", quote(given.name, safe=""), *more))
-
-
-def _tell(given: argparse.Namespace, reply: Any, sentence: str) -> int:
-    if given.json:
-        return _print_json(reply)
-    print(sentence)
-    return 0
-
-
-def _print_json(reply: Any) -> int:
-    print(msgspec.json.format(msgspec.json.encode(reply)).decode())
-    return 0
+    return "/".join(("schedules", segment(given.name), *more))
 
 
 def _row(schedule: dict[str, Any]) -> tuple[str, ...]:
     state = "paused" if schedule["paused"] else schedule["last_job_status"] or "-"
     return (
         *(schedule[name] for name in ("name", "kind", "cron", "time_zone")),
-        _moment(schedule["next_at"]),
-        _moment(schedule["last_at"]),
+        moment(schedule["next_at"]),
+        moment(schedule["last_at"]),
         state,
     )
-
-
-def _moment(text: str | None) -> str:
-    """A time to the second, in UTC."""
-    return "-" if text is None else f"{text[:19]}Z"
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(padded).rstrip())

@@ -1,15 +1,17 @@
 """`pgsluice key`: API keys, made where the database is, so that there can be a first one."""
 
 import argparse
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .database import ask
+from ..database import ask
+from .common import print_json, table, tell
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Add the command; the parser, for its `command` to be set."""
+    shared = argparse.ArgumentParser(add_help=False, parents=[shared])
+    shared.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parser: argparse.ArgumentParser = commands.add_parser(
         "key", help="make, list, rotate and revoke API keys"
     )
@@ -24,8 +26,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> argparse.ArgumentPars
     action.add_argument("--profile", choices=["realworld", "nest"], help="shape of its replies")
     action.add_argument("--rate-limit", type=int, help="requests a minute (SLUICE_RATE_LIMIT)")
     action.add_argument("--days", type=float, help="after so many days it expires (never)")
-    action = actions.add_parser("list", parents=[shared], help="list the keys")
-    action.add_argument("--json", action="store_true", help="as JSON")
+    actions.add_parser("list", parents=[shared], help="list the keys")
     action = actions.add_parser(
         "rotate", parents=[shared], help="give a key a new secret, print it"
     )
@@ -42,16 +43,17 @@ def run(dsn: str, given: argparse.Namespace) -> int:
     """Carry the command out; ProblemError says what is wrong."""
     match given.action:
         case "create":
-            print(ask(dsn, "create_api_key", **_asked(given)))
+            made = ask(dsn, "create_api_key", **_asked(given))
+            return tell(given, {"name": given.name, "key": made}, made)
         case "rotate":
-            print(ask(dsn, "rotate_api_key", name=given.name, overlap=given.overlap))
+            made = ask(dsn, "rotate_api_key", name=given.name, overlap=given.overlap)
+            return tell(given, {"name": given.name, "key": made}, made)
         case "revoke":
             ask(dsn, "revoke_api_key", name=given.name)
-            print(f"revoked {given.name}")
+            return tell(given, {"revoked": given.name}, f"revoked {given.name}")
         case _:
             keys = ask(dsn, "api_keys_json")
-            print(json.dumps(keys, indent=2) if given.json else _table(keys))
-    return 0
+            return print_json(keys) if given.json else _show(keys)
 
 
 def _asked(given: argparse.Namespace) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def _asked(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _table(keys: list[dict[str, Any]]) -> str:
+def _show(keys: list[dict[str, Any]]) -> int:
     rows = [
         ("NAME", "KEY", "STATE", "SCOPES", "RESOURCES", "ROLE", "LAST USED"),
         *(
@@ -83,8 +85,5 @@ def _table(keys: list[dict[str, Any]]) -> str:
             for key in keys
         ),
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    print(table(rows))
+    return 0

@@ -1,0 +1,60 @@
+"""Where bytes from the service go: a file that is there whole or not at all, or stdout."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..client import ClientError
+
+Write = Callable[[bytes], object]
+
+
+@contextmanager
+def output(path: Path | None) -> Iterator[Write]:
+    """What takes the bytes of a file, or of stdout for None and `-`.
+
+    The file appears under its name at the end of the block; a block that raises leaves nothing
+    there, and an older file of that name as it was.
+    """
+    if path is None or str(path) == "-":
+        yield sys.stdout.buffer.write
+        sys.stdout.buffer.flush()
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("xb") as file:
+            yield _Checked(file.write, path)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as exc:
+        raise _unwritable(path, exc) from exc
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+class _Checked:
+    """Writes to a file; what cannot be written is a ClientError that names it."""
+
+    def __init__(self, write: Write, path: Path) -> None:
+        self._write, self._path = write, path
+
+    def __call__(self, block: bytes) -> None:
+        try:
+            self._write(block)
+        except OSError as exc:
+            raise _unwritable(self._path, exc) from exc
+
+
+def _unwritable(path: Path, exc: OSError) -> ClientError:
+    return ClientError(f"{path} cannot be written: {exc.strerror or exc}; nothing was left there")
+
+
+def copy(blocks: Iterable[bytes], write: Write, told: Callable[[int], None]) -> None:
+    """Write the blocks, and tell how many bytes each had."""
+    for block in blocks:
+        write(block)
+        told(len(block))

@@ -45,6 +45,7 @@ begin;
 \ir ../sql/core/resource.sql
 \ir ../sql/core/options.sql
 \ir ../sql/core/header.sql
+\ir ../sql/core/header_match.sql
 \ir ../sql/core/stage.sql
 \ir ../sql/core/spec_fields.sql
 \ir ../sql/core/children_spec.sql

@@ -78,6 +78,25 @@ from jsonb_each_text(p_names) as n;
 end;
 comment on function sluice.folded_names(jsonb) is 'The same names, folded (sluice.fold_name).';
 
+create or replace function sluice.header_columns(p_names jsonb, p_header text[])
+returns jsonb
+language sql immutable
+begin atomic
+select coalesce(jsonb_agg(jsonb_build_object(
+    'place', h.place,
+    'header', h.name,
+    'field', case
+        when h.name in ('_row', '_errors', '_raw') then h.name
+        else coalesce(p_names ->> h.name, f.names ->> sluice.fold_name(h.name))
+    end
+) order by h.place), '[]')
+from (select sluice.folded_names(p_names) as names) as f
+cross join unnest(p_header) with ordinality as h (name, place);
+end;
+comment on function sluice.header_columns(jsonb, text[]) is
+'The names of a header with the field that each means by sluice.map_names: exactly, by alias, then
+ without case, camelCase and spaces; null for a name that no field has.';
+
 create or replace function sluice.match_header(p_spec jsonb, p_header text[], p_options jsonb)
 returns jsonb
 language plpgsql stable
@@ -85,20 +104,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_names constant jsonb := sluice.map_names(p_spec, p_options -> 'mapping');
-    v_folded constant jsonb := sluice.folded_names(v_names);
     v_columns jsonb;
     v_bad record;
 begin
-    select jsonb_agg(jsonb_build_object(
-        'place', h.place,
-        'header', h.name,
-        'field', case
-            when h.name in ('_row', '_errors', '_raw') then h.name
-            else coalesce(v_names ->> h.name, v_folded ->> sluice.fold_name(h.name))
-        end
-    ) order by h.place)
-    into v_columns
-    from unnest(p_header) with ordinality as h (name, place);
+    v_columns := sluice.header_columns(v_names, p_header);
 
     select c.header, c.field into v_bad
     from jsonb_to_recordset(v_columns) as c (place integer, header text, field text)
@@ -123,7 +132,7 @@ begin
         raise exception '% of the file are the same field, %', v_bad.headers, v_bad.field using
             errcode = 'IO400', hint = 'leave one of them out, or map it to null with mapping';
     end if;
-    return coalesce(v_columns, '[]');
+    return v_columns;
 end;
 $$;
 comment on function sluice.match_header(jsonb, text[], jsonb) is

@@ -72,6 +72,8 @@ _API = (
     resources.list_resources,
     resources.get_resource,
     resources.get_template,
+    resources.match_header,
+    resources.guess_resource,
     schedules.list_schedules,
     schedules.get_schedule,
     schedules.post_schedule,

@@ -271,9 +271,7 @@ def test_accept_chooses_the_form_of_a_stream(
     assert "Accept" in reply.headers["vary"].split(", ")
 
 
-@pytest.mark.parametrize(
-    ("path", "target"), [("/api/docs", "/docs"), ("/admin/queues", "/#/jobs")]
-)
+@pytest.mark.parametrize(("path", "target"), [("/api/docs", "/docs"), ("/admin/queues", "/#/jobs")])
 def test_old_places_lead_to_the_page(http: httpx.Client, path: str, target: str) -> None:
     reply = http.get(path)
     assert (reply.status_code, reply.headers["location"]) == (302, target)

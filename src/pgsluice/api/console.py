@@ -10,7 +10,8 @@ from litestar.response import Redirect
 
 from .. import __version__
 from ..errors import ProblemError
-from . import read_doc as doc
+from . import console_doc as doc
+from . import read_doc
 from .service import AnyRequest, service_of
 
 _FOLDER = Path(__file__).parents[1] / "console"
@@ -29,7 +30,7 @@ _POLICY = (
 )
 
 
-@get("/", opt=doc.CONSOLE)
+@get("/", opt=doc.PAGE)
 async def console(request: AnyRequest) -> Response[bytes]:
     """The page that a browser should see first; it needs no key, what it asks for does."""
     about = {"version": __version__, "api": service_of(request).settings.api_prefix}
@@ -37,7 +38,7 @@ async def console(request: AnyRequest) -> Response[bytes]:
     return _tagged(request, page.encode(), "text/html", {"Content-Security-Policy": _POLICY})
 
 
-@get("/console/{file:path}", opt=doc.CONSOLE_FILE)
+@get("/console/{file:path}", opt=doc.FILE)
 async def console_file(request: AnyRequest, file: str) -> Response[bytes]:
     """A script, a style or a picture of the console."""
     name = str(file).lstrip("/")
@@ -47,7 +48,7 @@ async def console_file(request: AnyRequest, file: str) -> Response[bytes]:
     return _tagged(request, content, _TYPES[Path(name).suffix])
 
 
-@get("/admin/queues", opt=doc.MOVED, status_code=302)
+@get("/admin/queues", opt=read_doc.MOVED, status_code=302)
 async def earlier_queues() -> Redirect:
     """Where an earlier system showed its queue."""
     return Redirect("/#/jobs")

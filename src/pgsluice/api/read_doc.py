@@ -321,27 +321,9 @@ METRICS = operation(
         ),
     },
 )
-_HTML: Schema = {"text/html": {"schema": TEXT, "example": "<!doctype html>…"}}
+HTML: Schema = {"text/html": {"schema": TEXT, "example": "<!doctype html>…"}}
 OPENAPI = operation("This document", "service", content({"type": "object"}), refusals=())
-DOCS = operation("This document as a page, which needs nothing else", "service", _HTML, refusals=())
-CONSOLE = operation(
-    "The console, for people with a browser",
-    "service",
-    _HTML,
-    IF_NONE_MATCH,
-    refusals=(304,),
-    headers=("ETag", "Cache-Control"),
-)
-CONSOLE_FILE = operation(
-    "A script, a style or a picture of the console",
-    "service",
-    {kind: {"schema": TEXT} for kind in ("text/javascript", "text/css", "image/svg+xml")},
-    parameter("file", "its path", where="path", example="app.js"),
-    IF_NONE_MATCH,
-    refusals=(304,),
-    headers=("ETag", "Cache-Control"),
-    responses={"404": refused(404, "there is no such file", "the console has no file 'a.js'")},
-)
+DOCS = operation("This document as a page, which needs nothing else", "service", HTML, refusals=())
 MOVED = operation(
     "Leads to the page that is meant",
     "service",

@@ -117,6 +117,10 @@ begin;
 \ir ../sql/core/webhook.sql
 \ir ../sql/core/deliveries.sql
 \ir ../sql/core/health.sql
+\ir ../sql/core/doctor_server.sql
+\ir ../sql/core/doctor_rights.sql
+\ir ../sql/core/doctor_work.sql
+\ir ../sql/core/doctor.sql
 \ir ../sql/core/metrics.sql
 \ir ../sql/core/idempotency.sql
 \ir ../sql/core/key.sql

@@ -24,7 +24,7 @@ from . import __version__, embedded, logs
 from .aliases import tell_store
 from .binaries import EmbeddedError, find
 from .client import ClientError
-from .commands import exports, imports, jobs, schedule
+from .commands import completion, demo, doctor, exports, imports, jobs, resource, sample, schedule
 from .commands import key as key_command
 from .commands.common import INTERRUPTED, UsageError
 from .database import ask
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments and given.command is not psql:
         parser.error(f"unknown arguments: {' '.join(arguments)}")
     # Without this a SIGTERM would end us before the embedded server is stopped.
-    ended = 0 if given.command in (serve, worker) else 128 + signal.SIGTERM
+    ended = 0 if given.command in (serve, worker, show_demo) else 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ended))
     try:
         settings = load(vars(given))
@@ -134,6 +134,30 @@ def key(settings: Settings, given: argparse.Namespace) -> int:
     with _database(settings, attach=True) as dsn:
         _refuse_old(dsn)
         return key_command.run(dsn, given)
+
+
+def show_demo(settings: Settings, given: argparse.Namespace) -> int:
+    """A system of its own to look at, with sample data; until SIGTERM or SIGINT."""
+    own = demo.own_settings(settings, given.home)
+    try:
+        claimed = claim(own)
+    except ListenError:
+        if given.port is not None:
+            raise
+        claimed = claim(msgspec.structs.replace(own, port=0))
+    with claimed, _database(own) as dsn:
+        _install(own, dsn, wanted=True)
+        url, environ = _without_password(dsn)
+        demo.add_shop(_psql_program(own), url, environ)
+        demo.start_story(own, claimed.getsockname()[1], given.home)
+        return run(msgspec.structs.replace(own, database_url=dsn), claimed)
+
+
+def register(settings: Settings, given: argparse.Namespace) -> int:
+    """Make a table a resource."""
+    with _database(settings, attach=True) as dsn:
+        _refuse_old(dsn)
+        return resource.register(dsn, given)
 
 
 def bench(settings: Settings, given: argparse.Namespace) -> int:
@@ -263,6 +287,9 @@ def _parser() -> argparse.ArgumentParser:
     told = "open psql on the database; what we do not know goes to psql"
     command = commands.add_parser("psql", parents=[shared], help=told)
     command.set_defaults(command=psql)
-    for module in (imports, exports, jobs, schedule):
+    demo.add_to(commands).set_defaults(command=show_demo)
+    resource.add_to(commands).set_defaults(command=register)
+    for module in (imports, exports, jobs, schedule, doctor, sample, completion):
         module.add_to(commands)
+    parser.set_defaults(parser=parser)
     return parser

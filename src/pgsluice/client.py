@@ -61,7 +61,7 @@ class Api:
     ) -> Any:
         """The reply to one request, decoded; None when it has no body.
 
-        `path` stands below the API's prefix: "schedules/nightly".
+        `path` stands below the API's prefix ("schedules/nightly"), or at the root ("/ready").
         """
         with self._failures():
             reply = httpx.request(
@@ -117,7 +117,7 @@ class Api:
             yield reply
 
     def _at(self, path: str) -> str:
-        return f"{self.url}/{self.prefix}/{path}"
+        return self.url + path if path.startswith("/") else f"{self.url}/{self.prefix}/{path}"
 
     def _headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
         key = {"X-API-Key": self.key} if self.key else {}

@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
-from .errors import ProblemError, problem_of_sqlstate, unavailable
+from .errors import ProblemError, problem_of_sqlstate, sentence, unavailable
 
 __all__ = [
     "STALL_SECONDS",
@@ -33,6 +33,7 @@ __all__ = [
     "network",
     "new_pool",
     "own_role",
+    "place_of",
     "problem_of",
 ]
 
@@ -149,7 +150,25 @@ def ask(dsn: str, name: str, /, **args: Any) -> Any:
     try:
         return asyncio.run(once())
     except Error as exc:
-        raise problem_of(exc) from exc
+        raise _told(exc, dsn) from exc
+
+
+def place_of(dsn: str) -> str:
+    """Where a URL leads to, without its password: ann@db.example.org:5432/shop."""
+    given = conninfo_to_dict(dsn)
+    user = f"{given['user']}@" if given.get("user") else ""
+    port = f":{given['port']}" if given.get("port") else ""
+    return f"{user}{given.get('host', 'localhost')}{port}/{given.get('dbname', '')}"
+
+
+def _told(exc: Error, dsn: str) -> ProblemError:
+    """An error for whoever holds the database's URL: they may read what the server says."""
+    said = exc.diag.message_primary or " ".join(str(exc).split())
+    if exc.sqlstate is None:
+        return ProblemError(503, f"no connection to the database at {place_of(dsn)}: {said}")
+    if exc.sqlstate.startswith("IO"):
+        return problem_of(exc)
+    return ProblemError(500, sentence(f"the database says: {said}", exc.diag.message_hint))
 
 
 async def _configure(conn: Connection, dsn: str, stall: int) -> None:

@@ -87,6 +87,15 @@ def pending_at(dsn: str) -> list[str]:
         raise MigrationError(_explain(exc)) from exc
 
 
+def server_version(dsn: str) -> int:
+    """The version of a server as its driver has it: 180004; MigrationError when there is none."""
+    try:
+        with psycopg.connect(dsn, connect_timeout=10) as conn:
+            return conn.info.server_version
+    except psycopg.Error as exc:
+        raise MigrationError(_explain(exc)) from exc
+
+
 def migrate(dsn: str) -> list[str]:
     """Install or upgrade; the names applied. Safe to repeat, and to run in many places at once."""
     try:

@@ -100,7 +100,7 @@ function paint(theme) {
 }
 
 function tools() {
-  const theme = select([["", "as the system"], ["light", "light"], ["dark", "dark"]], {
+  const theme = select([["", "auto"], ["light", "light"], ["dark", "dark"]], {
     id: uid("theme"), value: localStorage.getItem(THEME) ?? "", "aria-label": "Colours",
     onchange: event => {
       localStorage.setItem(THEME, event.target.value);

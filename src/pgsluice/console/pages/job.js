@@ -1,5 +1,152 @@
-import { h } from "../ui.js";
+// One job: its progress while it runs, what became of it, its errors, and mending them.
 
-export async function page(main, params) {
-  main.append(h("h1", {}, "Job"));
+import { bytes, confirm, copy, duration, facts, h, jobBadge, notice, number, plural, problem, replace, time, toast }
+  from "../ui.js";
+import { del, download, get, key, post } from "../api.js";
+import { follow } from "../follow.js";
+import { isRunning, jobName } from "../jobs.js";
+import { mendGrid } from "../mend.js";
+import { counts, differences, errors, verdict } from "../outcome.js";
+
+export async function page(main, { id, signal }) {
+  await show(main, await load(id, signal), signal);
 }
+
+/** The job, whichever kind it is. */
+async function load(id, signal) {
+  try {
+    return await get(`imports/${id}`, { signal });
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return get(`exports/${id}`, { signal });
+  }
+}
+
+async function show(main, job, signal) {
+  const trouble = h("div");
+  const acting = (label, work, kind) => h("button", { type: "button", class: kind, onclick: async event => {
+    event.target.disabled = true;
+    replace(trouble);
+    try {
+      await work();
+    } catch (error) {
+      if (error.name !== "AbortError") replace(trouble, problem(error));
+    } finally {
+      event.target.disabled = false;
+    }
+  } }, label);
+  const running = isRunning(job);
+  const head = h("header", {},
+    h("div", { class: "row" }, h("h1", {}, jobName(job)), jobBadge(job),
+      job.dry_run && h("span", { class: "badge plain" }, "dry run")),
+    !running && h("div", { class: "row" },
+      canRetry(job) && acting("Retry", async () => open(await post(`${job.links.self}/retry`))),
+      acting("Delete", () => remove(job), "danger")));
+  if (running) {
+    const live = follow(job, signal);
+    replace(main, head, trouble, live.node, about(job));
+    live.ended.then(async () => {
+      if (!signal.aborted) {
+        await show(main, await load(job.job_id, signal), signal);
+        main.querySelector("h1").focus();
+      }
+    }).catch(error => {
+      if (!signal.aborted) replace(trouble, problem(error));
+    });
+    return;
+  }
+  replace(main, head, trouble, ...(job.kind === "import" ? imported(job, acting) : exported(job, acting)));
+  // the heading may be a new one: see app.js
+  main.querySelector("h1").tabIndex = -1;
+}
+
+function imported(job, acting) {
+  const rejected = job.counts.rejected > 0;
+  const mending = h("div");
+  const mend = h("button", { type: "button", class: "primary", onclick: () => {
+    replace(mending, mendGrid(job, open));
+    mending.scrollIntoView({ block: "start" });
+    mending.querySelector("h2").focus();
+  } }, "Mend in place");
+  const csv = job.format === "csv" ? "csv" : job.format;
+  return [
+    h("section", { class: "card" }, verdict(job), job.counts.received > 0 && counts(job),
+      (rejected || job.links.results) && h("div", { class: "row" },
+        rejected && mend,
+        rejected && fileButton(acting, `Rejects (${plural(job.counts.rejected, "record")})`,
+          job.links.rejects, `rejects-${job.job_id}.${csv}`),
+        rejected && fileButton(acting, "Errors as CSV", `${job.links.errors}?format=csv`, `errors-${job.job_id}.csv`),
+        job.links.results && fileButton(acting, "Results", `${job.links.results}?format=csv`, `results-${job.job_id}.csv`))),
+    mending, differences(job.sample), rejected && errors(job), about(job)];
+}
+
+function exported(job, acting) {
+  const done = job.status === "completed";
+  const expired = done && job.expires_at && new Date(job.expires_at) < Date.now();
+  const extension = `${job.format}${{ gzip: ".gz", zstd: ".zst" }[job.options.compression] ?? ""}`;
+  return [h("section", { class: "card" },
+    done ? notice("good", `${plural(job.exported, "row")} were written to a file of ${bytes(job.bytes)}.`) : verdict(job),
+    done && (expired ? notice("warn", "The file has expired.")
+      : h("div", { class: "row" }, fileButton(acting, `Download (${bytes(job.bytes)})`, job.links.download,
+        `${(job.resources ?? [job.resource]).join("-")}.${extension}`, "primary"),
+      job.expires_at && h("span", { class: "hint" }, "until ", time(job.expires_at, { relative: false }))))),
+  about(job)];
+}
+
+/** A button that saves a file; with a key it passes through the page, so the size is told as it grows. */
+function fileButton(acting, label, path, name, kind) {
+  const size = h("span", { class: "hint" });
+  const button = acting(label, async () => {
+    try {
+      await download(path, name, { onprogress: count => replace(size, bytes(count)) });
+      if (key()) toast(`${name} is saved.`);
+    } finally {
+      replace(size);
+    }
+  }, kind);
+  return h("span", { class: "row" }, button, size);
+}
+
+const canRetry = job => (job.kind === "import"
+  ? job.counts.rejected > 0 || job.status !== "completed" : job.status !== "completed");
+
+function open(job) {
+  location.hash = `#/jobs/${job.job_id}`;
+}
+
+async function remove(job) {
+  const sure = await confirm("Delete this job?",
+    job.kind === "import" ? "Its rejects and errors go with it. The rows that it wrote stay."
+      : "Its file goes with it.", "Delete");
+  if (!sure) return;
+  await del(job.links.self);
+  toast("The job is deleted.");
+  location.hash = "#/jobs";
+}
+
+function about(job) {
+  const link = to => h("a", { href: `#/jobs/${to}` }, h("code", {}, to));
+  const resources = job.resources ?? [job.resource];
+  return h("section", { class: "card" }, h("h2", {}, "About this job"), facts([
+    ["Id", h("span", { class: "row" }, h("code", {}, job.job_id),
+      h("button", { type: "button", class: "small", onclick: () => copy(job.job_id) }, "Copy"))],
+    ["Resource", resources.map(name => h("div", {}, h("a", { href: `#/resources/${encodeURIComponent(name)}` }, name)))],
+    ["Format", job.format],
+    ["File", job.file_name],
+    ["Source", job.source ? h("code", {}, Object.values(job.source).filter(Boolean).join(" ")) : null],
+    ["Size", job.metrics.bytes ? bytes(job.metrics.bytes) : null],
+    ["SHA-256", job.sha256 ? h("code", {}, job.sha256) : null],
+    ["Created", time(job.created_at, { relative: false })],
+    ["Started", job.started_at ? time(job.started_at, { relative: false }) : null],
+    ["Took", job.completed_at ? duration(job.metrics.duration_ms) : null],
+    ["Speed", job.metrics.rows_per_second ? `${number(job.metrics.rows_per_second)} rows/s` : null],
+    ["Kept until", job.expires_at ? time(job.expires_at, { relative: false }) : null],
+    ["Mends or retries", job.parent_job_id ? link(job.parent_job_id) : null],
+    ["Made by schedule", job.schedule],
+    ["Told to", job.callback_url ? h("code", {}, job.callback_url) : null],
+    ["Names left out", job.ignored_fields?.length ? job.ignored_fields.join(", ") : null],
+    ...Object.entries(job.options ?? {}).filter(([name]) => name !== "parent").map(([name, value]) => [`Option ${name}`, option(value)]),
+  ]));
+}
+
+const option = value => h("code", {}, value === "\t" ? "tab" : typeof value === "string" ? value : JSON.stringify(value));

@@ -1,0 +1,75 @@
+"""A real browser on the running service; what it must not do anywhere is asserted for every page."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+# What a browser says by itself of a reply that a test has asked for.
+_ASKED_FOR = re.compile(r"the server responded with a status of 4\d\d")
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium: the system's, or the one that `playwright install chromium` brings."""
+    program = os.environ.get("PGSLUICE_TEST_BROWSER") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        # Chromium has no sandbox of its own for root, as whom CI runs
+        running = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else []
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a tab of its own: visit(service, "/jobs"); options are those of a browser context.
+
+    At the end no page has met an error or its policy, asked anything of another host, or put
+    a key into an address.
+    """
+    pages: list[Page] = []
+    said: list[str] = []
+    asked: list[Request] = []
+    homes: set[str] = set()
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not _ASKED_FOR.search(message.text):
+            said.append(f"{message.type}: {message.text}")
+
+    def go(service: Any, path: str = "/", *, wait: bool = True, **options: Any) -> Page:
+        options.setdefault("viewport", {"width": 1200, "height": 900})
+        page = browser.new_context(**options).new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", note)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", asked.append)
+        pages.append(page)
+        homes.add(service.url)
+        page.goto(f"{service.url}/#{path}")
+        if wait:
+            page.wait_for_selector("main h1:not(:empty)")
+        return page
+
+    yield go
+    for page in pages:
+        page.context.close()
+    assert said == []
+    addresses = [request.url for request in asked if not request.url.startswith(("data:", "blob:"))]
+    assert [url for url in addresses if not url.startswith(tuple(homes))] == []
+    assert [url for url in addresses if "slk_" in url] == []
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds wrong with the page as it is now: rule, and where."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{fault['id']} ({fault['impact']}): {', '.join(str(n['target']) for n in fault['nodes'])}"
+        for fault in found
+    ]

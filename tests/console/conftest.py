@@ -1,28 +1,42 @@
 """A real browser on the running service; what it must not do anywhere is asserted for every page."""
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from ..conftest import Service
+
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The browser asks its maker for nothing, and root may not run it in a sandbox of its own.
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
 # What a browser says by itself of a reply that a test has asked for.
 _ASKED_FOR = re.compile(r"the server responded with a status of 4\d\d")
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium: the system's, or the one that `playwright install chromium` brings."""
-    program = os.environ.get("PGSLUICE_TEST_BROWSER") or shutil.which("chromium")
+    """Chromium, as the machine has it."""
+    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    if program is None:
+        pytest.skip("no Chromium in PATH: install it (Debian: apt-get install chromium)")
+    expect.set_options(timeout=15_000)
     with sync_playwright() as playwright:
-        # Chromium has no sandbox of its own for root, as whom CI runs
-        running = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else []
-        )
+        running = playwright.chromium.launch(executable_path=program, args=_FLAGS)
         yield running
         running.close()
 
@@ -73,3 +87,32 @@ def faults(page: Page) -> list[str]:
         f"{fault['id']} ({fault['impact']}): {', '.join(str(n['target']) for n in fault['nodes'])}"
         for fault in found
     ]
+
+
+def fits(page: Page) -> bool:
+    """Whether the page is not wider than its window."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+@pytest.fixture(scope="module")
+def http(service: Service) -> Iterator[httpx.Client]:
+    """A client whose base is the service."""
+    with httpx.Client(base_url=service.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def post(http: httpx.Client) -> Callable[..., dict[str, Any]]:
+    """Imports a file of users and gives the ended job: post("a.csv", "email,…", mode="insert")."""
+
+    def send(name: str, text: str, **options: str) -> dict[str, Any]:
+        reply = http.post(
+            "/v1/imports",
+            params={"resource": "users", **options},
+            files={"file": (name, text.encode())},
+            headers={"Prefer": "wait=30"},
+        )
+        assert reply.status_code == 200, reply.text
+        return dict(reply.json())
+
+    return send

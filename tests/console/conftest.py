@@ -1,4 +1,4 @@
-"""A real browser on the running service; what it must not do anywhere is asserted for every page."""
+"""A real browser on the running service; what no page may do is asserted for each."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from ..conftest import Service
 
@@ -50,7 +50,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     """
     pages: list[Page] = []
     said: list[str] = []
-    asked: list[Request] = []
+    asked: list[str] = []
     homes: set[str] = set()
 
     def note(message: ConsoleMessage) -> None:
@@ -58,8 +58,8 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
             said.append(f"{message.type}: {message.text}")
 
     def go(service: Any, path: str = "/", *, wait: bool = True, **options: Any) -> Page:
-        options.setdefault("viewport", {"width": 1200, "height": 900})
-        page = browser.new_context(**options).new_page()
+        own = {"viewport": {"width": 1200, "height": 900}, "locale": "en-GB", "timezone_id": "UTC"}
+        page = browser.new_context(**(own | options)).new_page()
         page.set_default_timeout(10_000)
         page.on("console", note)
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -75,7 +75,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     for page in pages:
         page.context.close()
     assert said == []
-    addresses = [request.url for request in asked if not request.url.startswith(("data:", "blob:"))]
+    addresses = [url for url in asked if not url.startswith(("data:", "blob:"))]
     assert [url for url in addresses if not url.startswith(tuple(homes))] == []
     assert [url for url in addresses if "slk_" in url] == []
 

@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; expected failures are one line on stderr and an exit code."""
     parser = _parser()
     given, arguments = parser.parse_known_args(argv)
+    if hasattr(given, "files") and not any(word.startswith("-") for word in arguments):
+        # files behind a flag: argparse takes a list in one place only
+        given.files, arguments = [*given.files, *arguments], []
     given.arguments = arguments
     if arguments and given.command is not psql:
         parser.error(f"unknown arguments: {' '.join(arguments)}")

@@ -15,8 +15,9 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-# Below this the bar itself has no room beside its figures.
+# Below these the bar itself, then the speed, have no room beside the rest.
 _NARROW = 72
+_NARROWEST = 52
 
 
 class _Done(ProgressColumn):
@@ -55,12 +56,20 @@ def new_progress(frames: int) -> Progress:
     console = Console(stderr=True)
     name = TextColumn(
         "{task.description}",
-        table_column=Column(no_wrap=True, overflow="ellipsis", min_width=6, max_width=28),
+        table_column=Column(
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=4,
+            max_width=28 if console.width >= _NARROW else 12,
+        ),
     )
     cells: list[ProgressColumn] = [name]
     if console.width >= _NARROW:
         cells.append(BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=10)))
     else:
         cells.append(SpinnerColumn())
-    cells += [_Done(Column(no_wrap=True)), _Rate(Column(no_wrap=True)), _Left(compact=True)]
+    cells.append(_Done(Column(no_wrap=True)))
+    if console.width >= _NARROWEST:
+        cells.append(_Rate(Column(no_wrap=True)))
+    cells.append(_Left(compact=True))
     return Progress(*cells, console=console, expand=True, refresh_per_second=frames)

@@ -97,28 +97,37 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{round(value):,}"
 
 
-def table(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
+def table(rows: Sequence[Sequence[object]], right: Sequence[int] = (), whole: int = 0) -> str:
     """Rows in columns, the first as heads; `right` are columns of numbers.
 
-    On a terminal that is too narrow the widest columns are cut; a pipe gets them whole.
+    On a terminal that is too narrow the widest columns are cut, but for the first `whole` ones,
+    and then the last ones are left out; a pipe gets all of it.
     """
     cells = [[escaped(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     if sys.stdout.isatty():
-        _fit(widths, shutil.get_terminal_size().columns - 2 * (len(widths) - 1))
+        widths = _fitted(widths, shutil.get_terminal_size().columns, whole)
     lines = (
         "  ".join(
             _cut(cell, width).rjust(width) if at in right else _cut(cell, width).ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+            for at, (cell, width) in enumerate(zip(row, widths, strict=False))
         )
         for row in cells
     )
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _fit(widths: list[int], room: int) -> None:
-    while sum(widths) > room and (widest := max(widths)) > _NARROWEST:
-        widths[widths.index(widest)] -= 1
+def _fitted(widths: list[int], room: int, whole: int) -> list[int]:
+    widths = list(widths)
+    while sum(widths) + 2 * (len(widths) - 1) > room:
+        widest = max(widths[whole:], default=0)
+        if widest > _NARROWEST:
+            widths[widths.index(widest, whole)] -= 1
+        elif len(widths) > max(whole, 1):
+            widths.pop()
+        else:
+            break
+    return widths
 
 
 def _cut(cell: str, width: int) -> str:

@@ -58,8 +58,12 @@ def add_to(commands: Any) -> None:
     told = "a file, a URL that the service fetches, or - for standard input"
     parser.add_argument("files", metavar="FILE", nargs="+", help=told)
     parser.add_argument("--follow", action="store_true", help="show the progress, wait for the end")
-    told = "judge everything and write nothing; =write: also try to write, then roll back"
-    parser.add_argument("--dry-run", nargs="?", const="true", choices=["true", "write"], help=told)
+    told = "judge everything, write nothing"
+    parser.add_argument("--dry-run", action="store_const", const="true", help=told)
+    told = "a dry run that also tries to write, then rolls back (at most 100,000 records)"
+    parser.add_argument(
+        "--dry-run-write", dest="dry_run", action="store_const", const="write", help=told
+    )
     told = "write the rejected records there; for several files, a folder"
     parser.add_argument("--rejects", type=Path, metavar="FILE", help=told)
     told = "write all errors there, as .csv or .ndjson; for several files, a folder"

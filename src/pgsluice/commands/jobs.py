@@ -25,7 +25,7 @@ from .common import (
 from .files import save_errors, save_rejects
 from .follow import ended, follow
 
-_HEADS = ("JOB", "KIND", "RESOURCE", "STATUS", "RECORDS", "REJECTED", "CREATED")
+_HEADS = ("JOB", "STATUS", "RESOURCE", "KIND", "RECORDS", "REJECTED", "CREATED")
 
 
 def add_to(commands: Any) -> None:
@@ -80,7 +80,7 @@ def list_all(settings: Settings, given: argparse.Namespace) -> int:
     if not page["jobs"]:
         print("there are no such jobs")
         return 0
-    print(table([_HEADS, *map(_row, page["jobs"])], right=(4, 5)))
+    print(table([_HEADS, *map(_row, page["jobs"])], right=(4, 5), whole=1))
     return 0
 
 
@@ -88,9 +88,9 @@ def _row(job: dict[str, Any]) -> tuple[str, ...]:
     records = job["counts"]["received"] if job["kind"] == "import" else job.get("exported")
     return (
         job["job_id"],
-        job["kind"] + (" (dry)" if job["dry_run"] else ""),
-        job["resource"] or "-",
         job["outcome"] or job["status"],
+        job["resource"] or "-",
+        job["kind"] + (" (dry)" if job["dry_run"] else ""),
         number(records),
         number(job["counts"]["rejected"]) if job["kind"] == "import" else "-",
         moment(job["created_at"]),

@@ -19,9 +19,24 @@ def output(path: Path | None) -> Iterator[Write]:
     there, and an older file of that name as it was.
     """
     if path is None or str(path) == "-":
-        yield sys.stdout.buffer.write
-        sys.stdout.buffer.flush()
+        try:
+            yield sys.stdout.buffer.write
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as exc:
+            told = f"standard output cannot be written: {exc.strerror or exc}; it is not whole"
+            raise ClientError(told) from exc
         return
+    if path.exists() and not path.is_file():
+        # a device or a pipe: to be written to, not replaced
+        try:
+            with path.open("wb") as device:
+                yield _Checked(device.write, path)
+        except OSError as exc:
+            raise _unwritable(path, exc) from exc
+        return
+    path = path.resolve()  # what a link leads to is replaced, not the link
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with draft.open("xb") as file:

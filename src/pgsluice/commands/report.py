@@ -25,12 +25,14 @@ def show(job: dict[str, Any], name: str, summary: dict[str, Any] | None) -> None
     print(f"{name}: {painted(word, _COLOURS.get(word, 'bold'))}{dry}, {_speed(job)}")
     if job["kind"] == "import":
         print(f"  {_counts(job)}")
+        if job["status"] == "cancelled":
+            print(f"  {_kept(job)}")
     if job["error"] and job["status"] != "completed":
         print(f"  {job['error'].get('detail') or job['error'].get('title')}")
     if summary and summary["groups"]:
         print()
         print(error_table(summary))
-    if job["kind"] == "import" and job["counts"]["rejected"]:
+    if job["outcome"] == "partial":
         print(f"\nto mend them: pgsluice rejects {job['job_id']} -o rejects.{job['format']}")
 
 
@@ -63,6 +65,13 @@ def _counts(job: dict[str, Any]) -> str:
     counts = job["counts"]
     told = [f"{number(counts[name])} {name}" for name in _COUNTS if counts[name]]
     return f"{number(counts['received'])} records" + (f": {', '.join(told)}" if told else "")
+
+
+def _kept(job: dict[str, Any]) -> str:
+    counts = job["counts"]
+    if not (kept := counts["inserted"] + counts["updated"]):
+        return "nothing was written"
+    return f"{number(kept)} records were written before that, and stay"
 
 
 def _speed(job: dict[str, Any]) -> str:

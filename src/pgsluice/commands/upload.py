@@ -1,11 +1,11 @@
 """Sending a file as the body of an import, again under the same key when the reply is lost."""
 
-import sys
+import io
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..client import Api, BrokenError, ClientError, UnreachableError
 from .bars import Bars
@@ -37,7 +37,8 @@ class Sending:
         if self.source == "-":
             self.screen.bytes("standard input", None)
             try:
-                return self._post(sys.stdin.buffer, "standard input", None)
+                with open(0, "rb", closefd=False) as file:
+                    return self._post(file, "standard input", None)
             except (BrokenError, UnreachableError) as exc:
                 raise ClientError(
                     f"{exc}; standard input cannot be read again: {_known(self.whole)}. To be "
@@ -61,7 +62,7 @@ class Sending:
         except OSError as exc:
             raise ClientError(f"{path} cannot be read: {exc.strerror or exc}") from exc
 
-    def _persist(self, file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
+    def _persist(self, file: io.BufferedReader, path: Path, size: int) -> dict[str, Any]:
         """Send it until there is a reply: the key sees to it that it becomes one import."""
         pauses = iter(_PAUSES)
         held_until = 0.0
@@ -92,7 +93,7 @@ class Sending:
             "sent"
         )
 
-    def _post(self, file: BinaryIO, name: str, size: int | None) -> dict[str, Any]:
+    def _post(self, file: io.BufferedReader, name: str, size: int | None) -> dict[str, Any]:
         self.whole = False
         headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": self.key}
         if size is not None:
@@ -102,9 +103,10 @@ class Sending:
         )
         return job
 
-    def _blocks(self, file: BinaryIO, name: str, size: int | None) -> Iterator[bytes]:
+    def _blocks(self, file: io.BufferedReader, name: str, size: int | None) -> Iterator[bytes]:
         left = size
-        while block := file.read(_BLOCK if left is None else min(_BLOCK, left)):
+        # what is there at once: a pipe may take its time for the rest
+        while block := file.read1(_BLOCK if left is None else min(_BLOCK, left)):
             yield block
             self.sent += len(block)
             self.screen.advance(name, len(block))

@@ -63,7 +63,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.set_default_timeout(10_000)
         page.on("console", note)
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request))
+        page.on("request", lambda request: asked.append(request.url))
         pages.append(page)
         homes.add(service.url)
         page.goto(f"{service.url}/#{path}")

@@ -41,6 +41,7 @@ export async function page(main, { query, signal }) {
   /** Read the beginning of the file again, as the options now say. */
   async function look() {
     if (!file) return;
+    busy(true);
     const { delimiter, encoding } = options.values();
     await guarded(async () => {
       peeked = await peek(file, { delimiter: delimiter === "tab" ? "\t" : delimiter, encoding });
@@ -53,6 +54,7 @@ export async function page(main, { query, signal }) {
       if (peeked.header && !touched) await guess();
       await fit();
     });
+    busy(false);
   }
 
   async function guess() {
@@ -63,10 +65,10 @@ export async function page(main, { query, signal }) {
   }
 
   async function fit() {
-    const ready = resource.value !== "";
-    dry.disabled = real.disabled = !ready;
-    if (!ready || !peeked?.header) mapping.clear();
+    busy(true);
+    if (!resource.value || !peeked?.header) mapping.clear();
     else await guarded(() => mapping.load(resource.value, peeked));
+    busy(false);
   }
 
   async function guarded(task) {
@@ -117,7 +119,7 @@ export async function page(main, { query, signal }) {
   }
 
   function busy(is) {
-    dry.disabled = real.disabled = is;
+    dry.disabled = real.disabled = is || !resource.value;
     main.toggleAttribute("aria-busy", is);
   }
 

@@ -1,0 +1,165 @@
+"""Import in the console: a file, its header, a dry run, the run itself."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from playwright.sync_api import Page, expect
+
+from ..api.conftest import SLOW
+from ..conftest import Service
+from .conftest import faults, fits
+
+PEOPLE = (
+    "E-Mail;Full name;role;active;shoe size\n"
+    "ann@example.org;Ann;editor;true;38\n"
+    "bob;Bob;king;maybe;41\n"
+    "cy@example.org;Cy;reader;;40\n"
+)
+
+
+def choose(page: Page, path: Path, content: str | bytes) -> None:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    page.set_input_files("input[type=file]", path)
+
+
+def cells(page: Page, region: str) -> list[list[str]]:
+    """The texts of a table."""
+    rows = page.get_by_role("region", name=region, exact=True).locator("tbody tr")
+    expect(rows.first).to_be_visible()
+    return [row.locator("td").all_inner_texts() for row in rows.all()]
+
+
+def test_from_a_file_to_rows(
+    visit: Callable[..., Page],
+    service: Service,
+    http: httpx.Client,
+    post: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    post("users.csv", "email,name,role\nann@example.org,Anne,reader\n")
+    page = visit(service, "/import")
+    choose(page, tmp_path / "people.csv", PEOPLE)
+
+    # the resource is guessed from the header, the fields from their names
+    expect(page.get_by_label("Resource")).to_have_value("users")
+    expect(page.get_by_label("Field for role")).to_be_visible()
+    matched = [row[-1] for row in cells(page, "Header and fields")]
+    assert matched == [
+        "no such field",
+        "no such field",
+        "same name",
+        "same name",
+        "no such field",
+    ]
+    page.get_by_label("Field for E-Mail").select_option("email")
+    page.get_by_label("Field for Full name").select_option("name")
+    page.get_by_role("button", name="Leave it out").click()
+    expect(page.get_by_text("left out")).to_be_visible()
+    assert faults(page) == []
+
+    # tried first: counts, differences, errors, and nothing written
+    page.get_by_role("button", name="Dry run", exact=True).click()
+    expect(page.get_by_text("Dry run: nothing was written.")).to_be_visible()
+    assert cells(page, "Differences") == [
+        ["1", "name", "Anne", "Ann"],
+        ["1", "role", "reader", "editor"],
+    ]
+    kinds = cells(page, "Errors by field and code")
+    assert [(row[0], row[1]) for row in kinds] == [
+        ("active", "type"),
+        ("email", "check"),
+        ("role", "check"),
+    ]
+    page.get_by_role("button", name="Show the errors check of role").click()
+    expect(page.get_by_role("region", name="Errors", exact=True).locator("tbody tr")).to_have_count(
+        1
+    )
+    assert cells(page, "Errors")[0][:4] == ["2", "3", "role", "king"]
+    assert faults(page) == []
+    names = http.get("/v1/exports", params={"resource": "users", "fields": "name"})
+    assert names.json() == {"name": "Anne"}
+
+    # then for real
+    page.get_by_role("button", name="Run for real").click()
+    expect(page.get_by_role("heading", name="people.csv into users")).to_be_focused()
+    expect(page.get_by_text("1 new row, 1 changed, 0 as they were")).to_be_visible()
+    assert "#/jobs/" in page.url
+    assert page.title() == "people.csv into users · pgsluice"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "names"),
+    [
+        ("a.csv.gz", gzip.compress(b"slug,title,content\na,b,c\n"), ["slug", "title", "content"]),
+        ("a.csv", "sep=;\nslug;title\na;b\n", ["slug", "title"]),
+        ("a.csv", "slug\ttitle\na\tb\n".encode("utf-16"), ["slug", "title"]),
+        ("a.json", '[{"slug": "a", "title": "}{"},\n {"slug": "b", "tags": ["x"]}]', None),
+        ("a.ndjson", '{"slug": "a"}\n{"title": 1, "tags": []}\n{"cut', ["slug", "title", "tags"]),
+    ],
+    ids=["gzip", "sep", "utf-16", "json", "ndjson"],
+)
+def test_the_header_is_seen_before_anything_is_sent(
+    visit: Callable[..., Page],
+    service: Service,
+    tmp_path: Path,
+    name: str,
+    content: str | bytes,
+    names: list[str] | None,
+) -> None:
+    page = visit(service, "/import")
+    choose(page, tmp_path / name, content)
+    shown = [row[0] for row in cells(page, "Header and fields")]
+    assert shown == (names or ["slug", "title", "tags"])
+    expect(page.get_by_label("Resource")).to_have_value("articles")
+
+
+def test_a_text_that_is_not_utf_8_is_noticed(
+    visit: Callable[..., Page], service: Service, tmp_path: Path
+) -> None:
+    page = visit(
+        service,
+        "/import?resource=users",
+        viewport={"width": 390, "height": 844},
+        color_scheme="dark",
+    )
+    content = "email;name;role\nj@example.org;Jörg Müller;reader\n".encode("windows-1252")
+    choose(page, tmp_path / "leute.csv", content)
+    expect(page.get_by_text("read as windows-1252")).to_be_visible()
+    expect(page.get_by_text("Jörg Müller")).to_be_visible()
+    assert fits(page)
+    page.get_by_role("button", name="Import without a dry run").click()
+    expect(page.get_by_text("1 new row")).to_be_visible()
+    assert fits(page)
+    assert faults(page) == []
+
+
+def test_a_refusal_is_told_in_the_words_of_the_service(
+    visit: Callable[..., Page], service: Service, tmp_path: Path
+) -> None:
+    page = visit(service, "/import")
+    choose(page, tmp_path / "a.csv", "email,nothing like it\na@example.org,1\n")
+    page.get_by_role("button", name="Dry run", exact=True).click()
+    alert = page.get_by_role("alert").filter(has_text="the file has a field")
+    expect(alert).to_be_visible()
+
+
+def test_an_import_is_watched_and_cancelled(
+    visit: Callable[..., Page], service: Service, tmp_path: Path
+) -> None:
+    with psycopg.connect(service.dsn, autocommit=True) as database:
+        database.execute(SLOW.encode())
+    page = visit(service, "/import?resource=users")
+    rows = "".join(f"w{n}@example.org,W {n},reader\n" for n in range(60_000))
+    choose(page, tmp_path / "many.csv", "email,name,role\n" + rows)
+    page.get_by_role("button", name="Import without a dry run").click()
+    expect(page.get_by_text("writing")).to_be_visible()
+    expect(page.get_by_text("of 60,000 rows")).to_be_visible()
+    assert faults(page) == []
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("The job was cancelled.")).to_be_visible()
+    expect(page.get_by_text("not processed")).to_be_visible()

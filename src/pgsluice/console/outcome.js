@@ -27,13 +27,11 @@ export function verdict(job) {
   }
   if (job.status === "cancelled") return notice("warn", "The job was cancelled. Rows that were written by then stay.");
   const good = `${plural(inserted, "new row")}, ${number(updated)} changed, ${number(unchanged)} as they were`;
-  if (job.dry_run) {
-    return notice(rejected ? "warn" : "good", `Dry run: nothing was written. It would be ${good}`,
-      rejected ? `; ${plural(rejected, "record")} of ${number(received)} would be rejected.` : ".");
-  }
-  return rejected
-    ? notice("warn", `${good}. ${plural(rejected, "record")} of ${number(received)} were rejected.`)
-    : notice("good", `${good}. No record was rejected.`);
+  const bad = rejected ? `Rejected: ${number(rejected)} of ${plural(received, "record")}.` : "No record is rejected.";
+  const kind = rejected ? "warn" : "good";
+  return job.dry_run
+    ? notice(kind, `Dry run: nothing was written. It would be ${good}. ${bad}`)
+    : notice(kind, `${good}. ${bad}`);
 }
 
 /** Before and after of the rows that a dry run would change. */

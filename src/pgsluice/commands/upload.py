@@ -13,7 +13,7 @@ from .common import note
 
 _BLOCK = 256 * 1024
 # A service that restarts, a cable that is plugged in again.
-_PAUSES = (1.0, 2.0, 4.0, 8.0)
+_PAUSES = (1.0, 2.0, 5.0)
 # The first request with our key may still be received, or be noticed as dead, for a minute.
 _HELD_SECONDS = 70.0
 

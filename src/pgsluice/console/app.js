@@ -88,8 +88,11 @@ function mark(path) {
   for (const link of document.querySelectorAll("#nav a")) {
     const own = link.getAttribute("href").slice(1);
     const here = own === "/" ? path === "/" : path === own || path.startsWith(`${own}/`);
-    if (here) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (here) {
+      link.setAttribute("aria-current", "page");
+      // on a narrow screen the names lie in a row that scrolls
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else link.removeAttribute("aria-current");
   }
 }
 

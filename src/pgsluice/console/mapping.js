@@ -44,14 +44,14 @@ export function mappingForm() {
     replace(node,
       table([
         { head: "In the file", class: "wrap", cell: row => h("b", {}, row.header || "(no name)") },
-        { head: "First values", class: "wrap muted", cell: (_, at) =>
-          state.peeked.samples[at].filter(value => value !== "").slice(0, 2)
-            .map(value => (value.length > 40 ? `${value.slice(0, 40)}…` : value)).join(" · ") },
         { head: "Field", cell: (row, at) => chooser(row, at) },
         { head: "Match", cell: row => {
           const [word, kind] = HOW[row.how] ?? ["no such field", "bad"];
           return row.how === "mapping" && row.field === null ? badge("left out", "plain") : badge(word, kind);
         } },
+        { head: "First values", class: "wrap muted", cell: (_, at) =>
+          state.peeked.samples[at].filter(value => value !== "").slice(0, 2)
+            .map(value => (value.length > 40 ? `${value.slice(0, 40)}…` : value)).join(" · ") },
       ], found.columns, { caption: "Header and fields" }),
       unknown.length > 0 && notice("warn", h("div", { class: "row" },
         h("span", {}, unknown.length === 1 ? `${unknown[0].header || "A column without a name"} is no field of ${state.resource}.`

@@ -75,10 +75,10 @@ async function fillErrors(place, job) {
     h("p", { class: "lead" }, `${plural(summary.errors, "error")} in ${plural(summary.records, "record")}.`),
     table([
       { head: "Field", cell: group => group.field ?? h("span", { class: "muted" }, "whole record") },
-      { head: "Code", cell: group => h("code", {}, group.code) },
+      { head: "Code", narrow: false, cell: group => h("code", {}, group.code) },
       { head: "Records", num: true, cell: group => number(group.records) },
       { head: "What is wrong", class: "wrap", cell: group => group.message },
-      { head: "Such as", class: "wrap", cell: group => h("span", {},
+      { head: "Such as", class: "wrap", narrow: false, cell: group => h("span", {},
         h("span", { class: "mono" }, cut(group.example.value)), h("span", { class: "muted" },
           ` row ${number(group.example.row)}`)) },
       { head: h("span", { class: "sr" }, "Filter"), cell: group => h("button", {
@@ -129,11 +129,11 @@ function errorList(job, summary) {
 function errorTable(found) {
   return table([
     { head: "Row", num: true, cell: one => number(one.row) },
-    { head: "Line", num: true, cell: one => number(one.line) },
+    { head: "Line", num: true, narrow: false, cell: one => number(one.line) },
     { head: "Field", cell: one => one.field ?? h("span", { class: "muted" }, "whole record") },
     { head: "Value", class: "wrap cell-bad mono", cell: one => cut(one.value) },
     { head: "What is wrong", class: "wrap", cell: one => one.message },
-    { head: "Code", cell: one => h("code", {}, one.code) },
+    { head: "Code", narrow: false, cell: one => h("code", {}, one.code) },
   ], found, { caption: "Errors", empty: "No errors of this kind." });
 }
 

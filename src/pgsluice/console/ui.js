@@ -110,7 +110,8 @@ export const plural = (count, word, many = `${word}s`) =>
 // --- pieces ---------------------------------------------------------------------------------
 
 /**
- * A table that scrolls by itself. columns: [{head, cell: row => child, num, class, of: row => class}].
+ * A table that scrolls by itself. columns: [{head, cell: row => child, num, class, of: row => class,
+ * narrow: false to leave it out on narrow screens}].
  * options: caption (read out; shown if `shown`), empty (what stands there without rows).
  */
 export function table(columns, rows, { caption, shown = false, empty = "Nothing here yet.", row: props } = {}) {
@@ -119,10 +120,10 @@ export function table(columns, rows, { caption, shown = false, empty = "Nothing 
     h("table", {},
       caption && h("caption", { class: shown ? null : "sr" }, caption),
       h("thead", {}, h("tr", {}, columns.map(one =>
-        h("th", { scope: "col", class: one.num ? "num" : null }, one.head)))),
+        h("th", { scope: "col", class: [one.num && "num", one.narrow === false && "extra"].filter(Boolean).join(" ") || null }, one.head)))),
       h("tbody", {}, rows.map((row, at) => h("tr", props?.(row, at) ?? {},
         columns.map(one => h("td", {
-          class: [one.num && "num", one.class, one.of?.(row)].filter(Boolean).join(" ") || null,
+          class: [one.num && "num", one.narrow === false && "extra", one.class, one.of?.(row)].filter(Boolean).join(" ") || null,
         }, one.cell(row, at))))))));
 }
 

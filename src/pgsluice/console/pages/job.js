@@ -37,7 +37,7 @@ async function show(main, job, signal) {
   } }, label);
   const running = isRunning(job);
   const head = h("header", {},
-    h("div", { class: "row" }, h("h1", {}, jobName(job)), jobBadge(job),
+    h("div", { class: "row" }, h("h1", {}, jobName(job)), !running && jobBadge(job),
       job.dry_run && h("span", { class: "badge plain" }, "dry run")),
     !running && h("div", { class: "row" },
       canRetry(job) && acting("Retry", async () => open(await post(`${job.links.self}/retry`))),

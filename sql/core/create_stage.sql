@@ -28,14 +28,14 @@ as $$
 declare
     v_bad text;
 begin
-    if p_format is null or p_format not in ('csv', 'ndjson', 'json') then
+    if p_format is null or p_format not in ('csv', 'ndjson', 'json', 'xlsx') then
         raise exception 'format % is not known', coalesce(quote_literal(p_format), 'null') using
-            errcode = 'IO400', hint = 'formats are csv, ndjson, json';
+            errcode = 'IO400', hint = 'formats are csv, ndjson, json, xlsx';
     end if;
-    if p_format = 'csv' then
+    if sluice.is_table(p_format) then
         if coalesce(cardinality(p_header), 0) = 0 then
             raise exception 'the file has no header' using
-                errcode = 'IO400', hint = 'the first line of a CSV file names its fields';
+                errcode = 'IO400', hint = 'the first line of a file names its fields';
         end if;
         if cardinality(p_header) > 1600 then
             raise exception 'the header has % names, 1600 are the most', cardinality(p_header)
@@ -76,7 +76,7 @@ create or replace function sluice.stage_shape(
 returns text
 language sql immutable
 return case
-    when p_format <> 'csv' then 'line'
+    when not sluice.is_table(p_format) then 'line'
     when p_by_psql then 'names'
     when cardinality(p_header) > 200 then 'array'
     else 'cells'
@@ -126,7 +126,7 @@ begin
     insert into sluice.job (job_id, format, file_name, header, shape, options, by_psql, release)
     values (
         sluice.uuid_v7(), p_format, left(p_file_name, 500),
-        case when p_format = 'csv' then p_header end,
+        case when sluice.is_table(p_format) then p_header end,
         sluice.stage_shape(p_format, p_header, p_by_psql), p_options, p_by_psql, sluice.release()
     )
     returning * into v_job;
@@ -181,7 +181,7 @@ set search_path = pg_catalog, pg_temp
 begin atomic
 select coalesce(jsonb_object_agg(o.key, sluice.check_option(o.key, o.value)), '{}')
 from jsonb_each(p_options) as o
-where o.key in ('delimiter', 'null', 'encoding', 'trim');
+where o.key in ('delimiter', 'null', 'encoding', 'sheet', 'trim');
 end;
 comment on function sluice.parse_options(jsonb) is
 'Those options without which a file cannot be read, in their canonical form. IO400.';

@@ -40,7 +40,7 @@ declare
         sluice.table_spec(resource), format, fields, filters, ordering, "limit", include, false
     );
 begin
-    return case format
+    return case sluice.check_format(format)
         when 'csv' then v_rows
         when 'ndjson' then sluice.json_lines(v_rows)
         else sluice.json_array(sluice.json_lines(v_rows))

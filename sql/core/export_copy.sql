@@ -9,6 +9,8 @@ return jsonb_build_object(
         -- JSON escapes control bytes, so these two stand in no line and nothing is quoted
         case p_format
             when 'csv' then p_csv
+            -- the service makes the workbook: it asks only for the cells
+            when 'xlsx' then 'format text'
             else 'format csv, quote e''\x01'', delimiter e''\x02'''
         end
     ),
@@ -17,6 +19,7 @@ return jsonb_build_object(
     'content_type', case p_format
         when 'csv' then 'text/csv; charset=utf-8; header='
             || case when p_csv like '%header false%' then 'absent' else 'present' end
+        when 'xlsx' then 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'
         when 'ndjson' then 'application/x-ndjson'
         else 'application/json'
     end,
@@ -24,6 +27,51 @@ return jsonb_build_object(
 );
 comment on function sluice.copy_reply(text, text, text) is
 'What the service needs to send a query''s rows: the COPY, its content type and file extension.';
+
+create or replace function sluice.cell_kind(p_type regtype)
+returns text
+language sql immutable
+return case p_type::text
+    when 'smallint' then 'number'
+    when 'integer' then 'number'
+    when 'bigint' then 'number'
+    when 'real' then 'number'
+    when 'double precision' then 'number'
+    when 'numeric' then 'number'
+    when 'boolean' then 'boolean'
+    when 'date' then 'date'
+    when 'timestamp without time zone' then 'moment'
+    when 'timestamp with time zone' then 'moment'
+    else 'text'
+end;
+comment on function sluice.cell_kind(regtype) is
+'What a value of a type is in a spreadsheet: number, boolean, date, moment or text.';
+
+create or replace function sluice.sheet_reply(
+    p_spec jsonb, p_fields text[], p_include text[], p_options jsonb
+)
+returns jsonb
+language sql stable
+begin atomic
+select jsonb_build_object('sheet', jsonb_build_object(
+    'name', p_spec ->> 'resource',
+    'header', coalesce((p_options ->> 'header')::boolean, true),
+    'columns', (
+        select jsonb_agg(
+            jsonb_build_object('name', n.name, 'kind', sluice.cell_kind(
+                to_regtype(sluice.find_field(p_spec, n.name) ->> 'base_type')
+            )) order by n.place
+        )
+        from unnest(coalesce(nullif(p_fields, '{}'), array(
+            select f.field ->> 'name' from jsonb_array_elements(p_spec -> 'fields') as f (field)
+            order by (f.field ->> 'attnum')::integer
+        )) || p_include) with ordinality as n (name, place)
+    )
+));
+end;
+comment on function sluice.sheet_reply(jsonb, text[], text[], jsonb) is
+'What the service needs to make a workbook of an export''s cells: the name of the sheet, whether it
+ has a header, and for each column its name and the kind of its values.';
 
 create or replace function sluice.csv_options(p_options jsonb)
 returns text
@@ -109,11 +157,16 @@ begin
     );
     v_query := case p_format
         when 'csv' then v_query
+        when 'xlsx' then v_query
         when 'ndjson' then sluice.json_lines(v_query)
         else sluice.json_array(sluice.json_lines(v_query))
     end;
     return jsonb_build_object('query', v_query)
-        || sluice.copy_reply(v_query, p_format, sluice.csv_options(p_options));
+        || sluice.copy_reply(v_query, p_format, sluice.csv_options(p_options))
+        || case p_format
+            when 'xlsx' then sluice.sheet_reply(p_spec, p_fields, p_include, p_options)
+            else '{}'
+        end;
 end;
 $$;
 comment on function sluice.spec_query(

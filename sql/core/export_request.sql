@@ -173,7 +173,9 @@ declare
         )))
     ));
     v_several constant boolean := cardinality(v_resources) > 1;
-    v_format constant text := sluice.check_format(coalesce(p_format, v_asked ->> 'format', 'ndjson'));
+    v_format constant text := sluice.check_file_format(
+        coalesce(p_format, v_asked ->> 'format', 'ndjson')
+    );
     v_twice text;
 begin
     if v_asked ? 'resources' and v_asked ? 'resource' then

@@ -13,7 +13,24 @@ begin
     return p_format;
 end;
 $$;
-comment on function sluice.check_format(text) is 'The format itself; IO400 when it is not known.';
+comment on function sluice.check_format(text) is
+'The format of a text that SQL writes; IO400 when it is none.';
+
+create or replace function sluice.check_file_format(p_format text)
+returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_format is null or p_format not in ('csv', 'ndjson', 'json', 'xlsx') then
+        raise exception 'unknown format %', coalesce(quote_literal(left(p_format, 200)), 'null') using
+            errcode = 'IO400', hint = 'formats are csv, ndjson, json and xlsx';
+    end if;
+    return p_format;
+end;
+$$;
+comment on function sluice.check_file_format(text) is
+'The format of a file that the service reads or writes; IO400 when it is not known.';
 
 create or replace function sluice.export_column(
     p_field jsonb, p_alias text, p_format text, p_escape boolean
@@ -31,8 +48,8 @@ declare
         character,date,"timestamp without time zone","timestamp with time zone",uuid,jsonb
     }';
 begin
-    if p_format = 'csv' then
-        if p_escape and (select t.typcategory = 'S' from pg_type as t where t.oid = v_type) then
+    if sluice.is_table(p_format) then
+        if p_escape and p_format = 'csv' and (select t.typcategory = 'S' from pg_type as t where t.oid = v_type) then
             return format(
                 'case when %1$s::text operator(pg_catalog.~) ''^[-=+@\t\r\n]'''
                 ' then concat('''''''', %1$s) else %1$s::text end', v_column
@@ -56,8 +73,8 @@ begin
 end;
 $$;
 comment on function sluice.export_column(jsonb, text, text, boolean) is
-'A field as an SQL expression that reads back as the same value. CSV: as Postgres writes it. JSON:
- numbers, booleans, JSON and arrays as such, the rest as text. p_escape: CSV texts that a
+'A field as an SQL expression that reads back as the same value. CSV, xlsx: as Postgres writes it.
+ JSON: numbers, booleans, JSON and arrays as such, the rest as text. p_escape: CSV texts that a
  spreadsheet would take for a formula get a leading apostrophe.';
 
 create or replace function sluice.export_list(
@@ -117,7 +134,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform sluice.check_format(p_format);
+    perform sluice.check_file_format(p_format);
     if p_limit < 0 then
         raise exception 'limit cannot be %', p_limit using
             errcode = 'IO400', hint = 'give a whole number, 0 or more';

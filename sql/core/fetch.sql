@@ -74,9 +74,9 @@ declare
     v_job sluice.job;
 begin
     perform sluice.check_resource(resource);
-    if format not in ('csv', 'ndjson', 'json') then
+    if format not in ('csv', 'ndjson', 'json', 'xlsx') then
         raise exception 'format % is not known', quote_literal(left(format, 200)) using
-            errcode = 'IO400', hint = 'formats are csv, ndjson, json';
+            errcode = 'IO400', hint = 'formats are csv, ndjson, json, xlsx';
     end if;
     insert into sluice.job (
         job_id, resource, format, file_name, shape, source, options, callback_url, state, phase,
@@ -207,7 +207,7 @@ declare
 begin
     v_job.options := v_job.options || sluice.parse_options(options);
     v_job.shape := sluice.stage_shape(format, header, false);
-    v_job.header := case when format = 'csv' then header end;
+    v_job.header := case when sluice.is_table(format) then header end;
     perform sluice.judge_header(format, header, v_job.options, false);
     -- a file that cannot be imported need not be fetched to its end
     perform sluice.import_spec(

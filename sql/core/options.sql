@@ -27,6 +27,13 @@ return regexp_replace(regexp_replace(p_url, '[?#].*$', ''), '//[^/]*@', '//');
 comment on function sluice.shown_url(text) is
 'A URL as it may be shown: without credentials and query, which may be secrets.';
 
+create or replace function sluice.is_table(p_format text)
+returns boolean
+language sql immutable parallel safe
+return p_format in ('csv', 'xlsx');
+comment on function sluice.is_table(text) is
+'Whether a file of this format has a header and a cell for each field, rather than JSON.';
+
 create or replace function sluice.check_option(p_name text, p_value jsonb)
 returns jsonb
 language plpgsql immutable
@@ -109,6 +116,11 @@ begin
             perform sluice.option_error(p_name, p_value::text, 'it takes the id of an earlier import');
         end if;
         return to_jsonb(v_text);
+    elsif p_name = 'sheet' then
+        if v_text is null or v_text = '' or length(v_text) > 100 then
+            perform sluice.option_error(p_name, p_value::text, 'it takes the name of a sheet');
+        end if;
+        return to_jsonb(v_text);
     elsif p_name = 'encoding' then
         return to_jsonb(v_text);
     elsif p_name = 'callback_url' then
@@ -135,7 +147,7 @@ language sql immutable parallel safe
 return array[
     'atomic', 'callback_url', 'date_order', 'decimal', 'defaults', 'delimiter', 'dry_run',
     'encoding', 'identity', 'mapping', 'match', 'max_error_ratio', 'max_errors', 'mode', 'null',
-    'on_duplicate', 'parent', 'priority', 'results', 'trim', 'unknown_fields'
+    'on_duplicate', 'parent', 'priority', 'results', 'sheet', 'trim', 'unknown_fields'
 ];
 comment on function sluice.option_names() is 'The options of an import.';
 

@@ -15,7 +15,10 @@ declare
     v_form text;
     v_columns text;
 begin
-    if format = 'json' then
+    if format = 'xlsx' then
+        raise exception 'psql cannot read a workbook' using
+            errcode = 'IO400', hint = 'save it as CSV, or send it over HTTP';
+    elsif format = 'json' then
         raise exception 'psql cannot split a JSON array into records' using
             errcode = 'IO400', hint = 'make it NDJSON, or send it over HTTP';
     end if;

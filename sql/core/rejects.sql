@@ -54,10 +54,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_job constant sluice.job := sluice.visible_job(job_id);
-    v_format constant text := sluice.check_format(coalesce(format, v_job.format));
+    v_own constant text := case when sluice.is_table(v_job.format) then 'csv' else v_job.format end;
+    v_format constant text := sluice.check_format(coalesce(format, v_own));
     v_lines text;
 begin
-    if (v_format = 'csv') <> (v_job.format = 'csv') then
+    if (v_format = 'csv') <> (v_own = 'csv') then
         raise exception 'the upload was %, its rejects cannot be %', v_job.format, v_format using
             errcode = 'IO400', hint = 'leave out format';
     elsif v_format = 'csv' then
@@ -106,14 +107,49 @@ comment on function sluice.reject_columns(sluice.job) is
 'The columns of the rejects of a CSV upload: its own, then _raw (if a record is or was malformed),
  _row and _errors. A column without a name is called by its place here.';
 
-create or replace function sluice.rejects_query(p_job_id uuid)
+create or replace function sluice.rejects_sheet(p_job sluice.job)
+returns jsonb
+language sql stable
+begin atomic
+with columns as (
+    select row_number() over (order by c.place) as k, c.place, coalesce(h.name, c.name) as name
+    from sluice.reject_columns(p_job) as c
+    left join unnest(p_job.header) with ordinality as h (name, place) on c.place = h.place
+)
+select jsonb_build_object('sheet', jsonb_build_object(
+    'name', 'rejects',
+    'header', true,
+    'columns', (
+        select jsonb_agg(jsonb_build_object('name', c.name, 'kind', 'text') order by c.k)
+        from columns as c
+    ),
+    -- the column of each field that errors may name, and that of the errors themselves
+    'marks', (
+        select coalesce(jsonb_object_agg(c.name, c.k - 1), '{}')
+        from columns as c
+        where c.place < 10001
+    ) || (
+        select coalesce(jsonb_object_agg(f.field, c.k - 1), '{}')
+        from jsonb_to_recordset(p_job.spec -> 'columns') as f (place bigint, field text)
+        inner join columns as c on f.place = c.place
+        where f.field is not null
+    ),
+    'errors', (select c.k - 1 from columns as c where c.place = 10003)
+));
+end;
+comment on function sluice.rejects_sheet(sluice.job) is
+'What the service needs to make a workbook of rejects, as of sluice.sheet_reply, and to mark what is
+ wrong: the column of each field (marks) and of the errors, counted from 0.';
+
+create or replace function sluice.rejects_query(p_job_id uuid, p_format text default null)
 returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_job constant sluice.job := sluice.visible_job(p_job_id);
-    v_query text := sluice.rejects_sql(p_job_id);
+    v_format constant text := coalesce(p_format, v_job.format);
+    v_query text;
     v_options jsonb := '{}';
     v_reply jsonb;
 begin
@@ -123,7 +159,14 @@ begin
     elsif v_job.format is null then
         raise exception 'the file of import % has not been read', p_job_id using
             errcode = 'IO409', hint = 'rejects have the form of the file, which is not known yet';
-    elsif v_job.format = 'csv' then
+    elsif v_format <> v_job.format and not (
+        sluice.is_table(v_job.format) and sluice.is_table(v_format)
+    ) then
+        raise exception 'the upload was %, its rejects cannot be %', v_job.format, v_format using
+            errcode = 'IO400', hint = 'leave out format';
+    end if;
+    v_query := sluice.rejects_sql(p_job_id);
+    if v_format = 'csv' then
         v_options := jsonb_strip_nulls(jsonb_build_object(
             'delimiter', v_job.options -> 'delimiter', 'null', v_job.options -> 'null',
             'header', false
@@ -148,23 +191,25 @@ begin
             left join unnest(v_job.header) with ordinality as h (name, place) on c.place = h.place
         );
     end if;
-    v_reply := sluice.copy_reply(v_query, v_job.format, sluice.csv_options(v_options));
-    return v_reply || case v_job.format
+    v_reply := sluice.copy_reply(v_query, v_format, sluice.csv_options(v_options));
+    return v_reply || case v_format
+        when 'xlsx' then sluice.rejects_sheet(v_job)
         when 'csv' then '{"content_type": "text/csv; charset=utf-8; header=present"}'::jsonb
         else '{}'
     end;
 end;
 $$;
-comment on function sluice.rejects_query(uuid) is
+comment on function sluice.rejects_query(uuid, text) is
 'The COPY of the rejects of a job, with the delimiter and null marker of its upload.';
 
-create or replace function sluice.rejects_copy(job_id uuid)
+create or replace function sluice.rejects_copy(job_id uuid, format text default null)
 returns jsonb
 language sql volatile
 begin atomic
 select sluice.pin_output(null);
-select sluice.rejects_query(job_id);
+select sluice.rejects_query(job_id, format);
 end;
-comment on function sluice.rejects_copy(uuid) is
+comment on function sluice.rejects_copy(uuid, text) is
 'The rejects of a job as a whole COPY, in the shape of sluice.export_copy: as the upload was, so
- that it can be mended and posted again. IO404 unknown job.';
+ that it can be mended and posted again. format: csv or xlsx, for an upload in either of them. IO404
+ unknown job, IO400 another format.';

@@ -139,7 +139,7 @@ begin
         ) ->> 'job_id';
     end if;
     select k into v_option from jsonb_object_keys(p_options) as k
-    where k in ('delimiter', 'encoding', 'null', 'trim')
+    where k in ('delimiter', 'encoding', 'null', 'sheet', 'trim')
     limit 1;
     if found then
         perform sluice.option_error(

@@ -31,7 +31,7 @@ begin
     return jsonb_build_object(
         'resource', sluice.table_spec(v_asked ->> 'resource') ->> 'resource',
         'source', sluice.check_source(v_source),
-        'format', case when v_asked ? 'format' then sluice.check_format(v_asked ->> 'format') end,
+        'format', case when v_asked ? 'format' then sluice.check_file_format(v_asked ->> 'format') end,
         'file_name', v_asked -> 'file_name',
         'options', sluice.check_options(v_asked - v_own)
     );

@@ -112,7 +112,7 @@ declare
     v_query text;
 begin
     perform sluice.check_resource(p_resource);
-    if sluice.check_format(p_format) = 'csv' then
+    if sluice.is_table(sluice.check_file_format(p_format)) then
         select 'select ' || string_agg(format('%s as %I', t.expr, t.name), ', ' order by t.place)
         into v_query
         from sluice.template_fields(v_spec) as t;
@@ -122,7 +122,13 @@ begin
             v_query := sluice.json_array(v_query);
         end if;
     end if;
-    return sluice.copy_reply(v_query, p_format, sluice.csv_options('{}'));
+    return sluice.copy_reply(v_query, p_format, sluice.csv_options('{}')) || case p_format
+        when 'xlsx' then (
+            select sluice.sheet_reply(v_spec, array_agg(t.name order by t.place), null, '{}')
+            from sluice.template_fields(v_spec) as t
+        )
+        else '{}'
+    end;
 end;
 $$;
 comment on function sluice.template_query(text, text) is

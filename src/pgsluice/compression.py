@@ -43,7 +43,7 @@ class Packing(Protocol):
 def packing(encoding: str) -> Packing:
     """By the name that SQL gives it: none, gzip, zstd, zip or zip stored."""
     if encoding.startswith("zip"):
-        return _Zip(is_stored=encoding == "zip stored")
+        return Zip(is_stored=encoding == "zip stored")
     return _Single(compressor(encoding))
 
 
@@ -66,29 +66,36 @@ class _ZipFile(zipfile.ZipFile):
         """One that is given up in the middle of a part has nothing to close, and no complaint."""
 
 
-class _Zip:
-    def __init__(self, *, is_stored: bool) -> None:
+class Zip:
+    """Parts as entries of a zip that is never held whole."""
+
+    def __init__(self, *, is_stored: bool = False, is_large: bool = True) -> None:
+        """`is_large`: an entry may have more than 2 GB, which some programs cannot read."""
         self._out = _Out()
+        self._is_large = is_large
         method = zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED
         # typeshed wants a stream that can seek and tell; zipfile does without when writing
         self._zip = _ZipFile(self._out, "w", method, compresslevel=_LEVEL)  # type: ignore[call-overload]
         self._part: IO[bytes] | None = None
 
     def begin(self, name: str) -> bytes:
+        """The entry of this name comes next."""
         self._close()
         about = zipfile.ZipInfo(name, datetime.now(UTC).timetuple()[:6])
         about.compress_type = self._zip.compression
         about.external_attr = 0o644 << 16
         # Its size is not known yet, and may be beyond what an old zip can hold.
-        self._part = self._zip.open(about, "w", force_zip64=True)
+        self._part = self._zip.open(about, "w", force_zip64=self._is_large)
         return self._out.take()
 
     def add(self, block: bytes) -> bytes:
+        """A block of the entry."""
         if self._part is not None:
             self._part.write(block)
         return self._out.take()
 
     def end(self) -> bytes:
+        """The last entry was whole."""
         self._close()
         self._zip.close()
         return self._out.take()

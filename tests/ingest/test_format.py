@@ -36,7 +36,7 @@ def test_a_format_is_found(
     [
         ("xml", "x.csv", None, "format 'xml'"),
         ("", "x.csv", None, "format ''"),
-        (None, "users.xlsx", "application/octet-stream", "the file 'users.xlsx'"),
+        (None, "users.docx", "application/octet-stream", "the file 'users.docx'"),
         (None, None, "application/octet-stream", "'application/octet-stream'"),
         (None, None, None, "the body"),
         (None, "", "", "the body"),
@@ -45,6 +45,6 @@ def test_a_format_is_found(
 def test_what_says_no_format_is_refused_with_what_is_accepted(
     option: str | None, name: str | None, mime: str | None, words: str
 ) -> None:
-    with pytest.raises(BadOption, match=r"csv, ndjson or json") as caught:
+    with pytest.raises(BadOption, match=r"csv, ndjson, json or xlsx") as caught:
         detect(option, name, mime)
     assert words in str(caught.value)

@@ -13,6 +13,8 @@ from litestar.types import Receive, Send
 from ..compression import compressor
 from ..copy import Outgoing, stream_out
 from ..database import Connection, Pool
+from .service import AnyRequest
+from .workbooks import made_workbook
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -34,11 +36,12 @@ class Download(ASGIStreamingResponse):
 
 
 async def download(
-    pool: Pool, ask: Ask, accept_encoding: str, name: Callable[[dict[str, Any]], str]
+    request: AnyRequest, pool: Pool, ask: Ask, name: Callable[[dict[str, Any]], str]
 ) -> Download:
     """The reply that streams what `ask` describes (`copy`, `prefix`, `suffix`, `content_type`).
 
-    Its first block is read here, so that an error of the query is still a proper refusal.
+    Its first block is read here, so that an error of the query is still a proper refusal. What is
+    to become a `sheet` is made whole before it is sent.
     """
     about: dict[str, Any] = {}
 
@@ -48,7 +51,7 @@ async def download(
 
     blocks = stream_out(pool, start)
     first = await anext(blocks, b"")
-    encoding = choose_encoding(accept_encoding)
+    encoding = choose_encoding(request.headers.get("accept-encoding", ""))
     headers = {
         "Content-Disposition": disposition(name(about)),
         "Accept-Ranges": "none",
@@ -56,9 +59,20 @@ async def download(
         "Vary": "Accept, Accept-Encoding",
         "Content-Type": about["content_type"],
     }
+    if "sheet" in about:
+        size, made = await made_workbook(request, _joined(first, blocks), about["sheet"])
+        return Download(made, headers | {"Content-Length": str(size), "Vary": "Accept"})
     if encoding:
         headers["Content-Encoding"] = encoding
     return Download(_compressed(first, blocks, encoding), headers)
+
+
+async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rest):
+        if first:
+            yield first
+            async for block in rest:
+                yield block
 
 
 async def _compressed(

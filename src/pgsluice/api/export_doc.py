@@ -8,6 +8,7 @@ from .openapi import (
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     PREFER,
+    XLSX,
     enum,
     job_links,
     operation,
@@ -99,7 +100,7 @@ _REQUEST: Schema = {
             "items": {"type": "string"},
             "description": "several, all of one snapshot",
         },
-        "format": {"type": "string", "enum": ["ndjson", "csv", "json"], "default": "ndjson"},
+        "format": enum("ndjson", "csv", "json", "xlsx", default="ndjson"),
         "fields": _names("which fields, in this order"),
         "filters": {
             "type": "object",
@@ -177,7 +178,7 @@ POST = operation(
     "exports",
     None,
     parameter("resource", "what to export, if the body does not say it", example="users"),
-    parameter("format", "as in the body", enum("ndjson", "csv", "json")),
+    parameter("format", "as in the body", enum("ndjson", "csv", "json", "xlsx")),
     IDEMPOTENCY_KEY,
     PREFER,
     ACCEPT_PROFILE,
@@ -225,7 +226,7 @@ _FILE_HEADERS = (
     "Repr-Digest",
     "Cache-Control",
 )
-_FILE = streams("text/csv", "application/x-ndjson", "application/json")
+_FILE = streams("text/csv", "application/x-ndjson", "application/json", XLSX)
 _PACKED = streams("application/zip", "application/gzip", "application/zstd")
 DOWNLOAD = operation(
     "The file of an export",

@@ -24,7 +24,7 @@ async def stream_export(request: AnyRequest) -> Download:
         raise ProblemError(
             400, "which resource? add ?resource=NAME; GET the list of resources to see the names"
         )
-    form = form_of(request, query, ("ndjson", "csv", "json"))
+    form = form_of(request, query, ("ndjson", "csv", "json", "xlsx"))
     dates = {name: query.values[name] for name in _DATES if name in query.values}
     asked = {
         "resource": resource,
@@ -37,8 +37,8 @@ async def stream_export(request: AnyRequest) -> Download:
         "options": {name: query.values[name] for name in _OPTIONS if name in query.values},
     }
     return await download(
+        request,
         service_of(request).downloads,
         lambda conn: call(conn, "export_copy", **asked),
-        request.headers.get("accept-encoding", ""),
         lambda about: f"{resource}.{about['extension']}",
     )

@@ -7,6 +7,7 @@ from .openapi import (
     ACCEPT_PROFILE,
     IDEMPOTENCY_KEY,
     PREFER,
+    XLSX,
     enum,
     flag,
     job_links,
@@ -28,7 +29,7 @@ _OPTIONS = (
     parameter(
         "format",
         "default: by file name, else by content type",
-        {"type": "string", "enum": ["csv", "ndjson", "json"]},
+        {"type": "string", "enum": ["csv", "ndjson", "json", "xlsx"]},
     ),
     parameter("file_name", "name of the file, for a raw body"),
     parameter("mode", "insert and update, or one of them", _one_of("upsert", "insert", "update")),
@@ -43,6 +44,7 @@ _OPTIONS = (
     parameter("delimiter", "default: as the header has it", enum(",", ";", "|", "\t")),
     parameter("encoding", "of the file; default: UTF-8, or by its byte order mark"),
     parameter("trim", "cut white space around cells", flag()),
+    parameter("sheet", "of a workbook, by its name; default: the first that shows"),
     parameter("date_order", "of dates such as 03.04.2026", _one_of("ymd", "dmy", "mdy")),
     parameter("decimal", "the decimal mark", _one_of(".", ",")),
     parameter("atomic", "all records or none", flag()),
@@ -122,12 +124,12 @@ POST = operation(
     why="it had ended within the time of Prefer",
     links=job_links("import"),
     description="The file is the body itself or the part `file` of a form; options stand in the "
-    "query or in the form, before or behind the file (delimiter, null, encoding and trim: "
-    "before). Or it stands elsewhere: then `url`, `source_path` or `object` says where, in the "
-    "query, in a form, or in a JSON object with the options, and a worker fetches it. Its format "
-    "is `format`, else told by its name (.csv, .tsv, .ndjson, .jsonl, .json, each also .gz or "
-    ".zst), else by the content type. 202 with the job; with `Prefer: wait=N` 200 once it has "
-    "ended.",
+    "query or in the form, before or behind the file (delimiter, null, encoding, trim and "
+    "sheet: before). Or it stands elsewhere: then `url`, `source_path` or `object` says where, in "
+    "the query, in a form, or in a JSON object with the options, and a worker fetches it. Its "
+    "format is `format`, else told by its name (.csv, .tsv, .ndjson, .jsonl, .json, .xlsx, each "
+    "also .gz or .zst), else by the content type. 202 with the job; with `Prefer: wait=N` 200 once "
+    "it has ended.",
     requestBody={
         "content": {
             "text/csv": {
@@ -138,6 +140,7 @@ POST = operation(
                 "schema": _BYTES,
                 "example": '{"email": "ann@example.org", "name": "Ann", "role": "reader"}\n',
             },
+            XLSX: {"schema": _BYTES},
             "application/json": {
                 "schema": {"oneOf": [_RECORDS, _REQUEST]},
                 "examples": {
@@ -159,7 +162,9 @@ POST = operation(
                 "schema": _FORM,
                 "example": {"file": "email,name\nann@example.org,Ann\n", "resource": "users"},
                 "encoding": {
-                    "file": {"contentType": "text/csv, application/x-ndjson, application/json"}
+                    "file": {
+                        "contentType": f"text/csv, application/x-ndjson, application/json, {XLSX}"
+                    }
                 },
             },
         },

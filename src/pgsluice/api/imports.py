@@ -6,9 +6,10 @@ from typing import Any
 from litestar import Response, post
 
 from ..database import call
-from ..ingest.body import as_text
+from ..ingest.body import as_format
 from ..ingest.format import Format, detect
 from ..ingest.receive import Upload
+from ..ingest.xlsx import SheetOptions
 from . import import_doc, options
 from .accepted import accepted, replayed
 from .head import format_of, judge_head, judge_options, judge_source, require_resource
@@ -52,10 +53,10 @@ async def _receive(
                 require_resource(values)
             kind = format_of(values, file.name, file.media_type)
             upload = _upload(service, values, file, kind, key)
-            text = as_text(
+            text = as_format(
                 file.body,
+                kind,
                 content_encoding=request.headers.get("content-encoding"),
-                compression=kind.compression,
                 encoding=values.get("encoding"),
                 max_bytes=service.settings.max_upload_bytes,
             )
@@ -77,6 +78,9 @@ def _upload(
         file_name=values.get("file_name") or file.name,
         delimiter=kind.delimiter,
         max_record_bytes=service.settings.max_record_bytes,
+        sheet=SheetOptions(
+            values.get("sheet"), values.get("decimal", "."), service.settings.max_upload_bytes
+        ),
         beat=partial(beat, key),
     )
 

@@ -90,9 +90,9 @@ async def get_errors(request: AnyRequest, job_id: str) -> ASGIResponse:
     if paging := [name for name in ("limit", "offset", "cursor") if name in fields.values]:
         raise ProblemError(400, f"format={form} streams all errors; leave out {paging[0]}")
     return await download(
+        request,
         service.downloads,
         lambda conn: call(conn, "errors_copy", **chosen, format=form),
-        request.headers.get("accept-encoding", ""),
         lambda about: f"errors-{job_id}.{about['extension']}",
     )
 
@@ -107,12 +107,15 @@ async def get_error_summary(request: AnyRequest, job_id: str) -> Response[bytes]
 @get("/imports/{job_id:str}/rejects", opt=doc.REJECTS)
 async def get_rejects(request: AnyRequest, job_id: str) -> Download:
     """The rejected records in the upload's own format: mend them and post them again."""
-    parse_query(request.scope["query_string"], ())
+    fields = parse_query(request.scope["query_string"], ("format",))
+    form = None
+    if "format" in fields.values:
+        form = fields.choice("format", ("csv", "xlsx", "ndjson", "json"), "")
     service = service_of(request)
     return await download(
+        request,
         service.downloads,
-        partial(_ask_rejects, job_id),
-        request.headers.get("accept-encoding", ""),
+        partial(_ask_rejects, job_id, form),
         _rejects_name,
     )
 
@@ -124,22 +127,22 @@ async def get_results(request: AnyRequest, job_id: str) -> Download:
     form = form_of(request, fields, ("ndjson", "csv", "json"))
     number = parse_id(job_id)
     return await download(
+        request,
         service_of(request).downloads,
         lambda conn: call(conn, "results_copy", job_id=number, format=form),
-        request.headers.get("accept-encoding", ""),
         lambda about: f"results-{job_id}.{about['extension']}",
     )
 
 
-async def _ask_rejects(job_id: str, conn: Connection) -> dict[str, Any]:
+async def _ask_rejects(job_id: str, form: str | None, conn: Connection) -> dict[str, Any]:
     number = parse_id(job_id)
     job = await call(conn, "job_json", job_id=number)
-    about: dict[str, Any] = await call(conn, "rejects_copy", job_id=number)
+    about: dict[str, Any] = await call(conn, "rejects_copy", job_id=number, format=form)
     return about | {"file_name": job.get("file_name") or job["resource"] or "import"}
 
 
 def _rejects_name(about: dict[str, Any]) -> str:
     name = PurePosixPath(about["file_name"].replace("\\", "/")).name
-    while PurePosixPath(name).suffix.lower() in (".gz", ".zst", f".{about['extension']}"):
+    while PurePosixPath(name).suffix.lower() in (".gz", ".zst", ".xlsx", f".{about['extension']}"):
         name = PurePosixPath(name).stem
     return f"{name}.rejects.{about['extension']}"

@@ -184,6 +184,7 @@ def shapes(*names: str, example: Any = None) -> Schema:
     return content({"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in names]}, example)
 
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _FORMS: dict[str, tuple[Schema, Any]] = {
     "text/csv": (_TEXT, "id,email\n182fa2af-1827-401c-ab91-29aaf81f0ade,ann@example.org\n"),
     "application/x-ndjson": (_TEXT, '{"email": "ann@example.org"}\n'),

@@ -8,7 +8,7 @@ from ..errors import ProblemError
 from .query import Fields
 
 # What receive_begin must know: after the file has gone through they can no longer be honoured.
-PARSING = ("format", "file_name", "delimiter", "null", "encoding", "trim")
+PARSING = ("format", "file_name", "delimiter", "null", "encoding", "trim", "sheet")
 
 JUDGED = (
     "mode",

@@ -8,6 +8,7 @@ from .openapi import (
     IF_NONE_MATCH,
     IMPORT_ID,
     TEXT,
+    XLSX,
     content,
     enum,
     flag,
@@ -35,7 +36,7 @@ _PAGED = (
     _CURSOR,
 )
 _FILE = ("Content-Disposition", "Content-Encoding", "Accept-Ranges", "Cache-Control", "Vary")
-_TABLES = ("text/csv", "application/x-ndjson", "application/json")
+_TABLES = ("text/csv", "application/x-ndjson", "application/json", XLSX)
 _LIST = shapes("Jobs", "ShapedJobs")
 _NO_JOB = (
     "a parameter is wrong, or the cursor is of another list",
@@ -124,10 +125,16 @@ REJECTS = operation(
     "imports",
     streams(*_TABLES),
     IMPORT_ID,
+    parameter(
+        "format",
+        "default: that of the upload; csv and xlsx stand for each other",
+        enum("csv", "xlsx", "ndjson", "json"),
+    ),
     ACCEPT_ENCODING,
-    headers=_FILE,
+    headers=(*_FILE, "Content-Length"),
     description="In the format, columns and order of the upload, with `_row` and `_errors`, which "
-    "a new import ignores.",
+    "a new import ignores. In a workbook the cells that are wrong have a fill, and a note that "
+    "says why.",
     responses={
         "409": refused(
             409,
@@ -161,12 +168,12 @@ RESULTS = operation(
 EXPORTS = operation(
     "Stream the rows of a resource",
     "exports",
-    streams("application/x-ndjson", "text/csv", "application/json"),
+    streams("application/x-ndjson", "text/csv", "application/json", XLSX),
     parameter("resource", "what to export", required=True, example="users"),
     parameter(
         "format",
         "form of the rows; default: as Accept says, else ndjson",
-        enum("ndjson", "csv", "json"),
+        enum("ndjson", "csv", "json", "xlsx"),
     ),
     parameter("fields", "which fields, in this order", example="id,email"),
     parameter("order", "fields to order by, `-` for descending", example="-created_at"),
@@ -176,7 +183,7 @@ EXPORTS = operation(
     parameter("include", "children to nest into each row (not in csv)", example="addresses"),
     parameter("delimiter", "of csv", enum(",", ";", "|", "\t")),
     parameter("null", "of csv: what stands for null; default: an unquoted empty cell"),
-    parameter("header", "of csv: whether there is one", flag(default=True)),
+    parameter("header", "of csv and xlsx: whether there is one", flag(default=True)),
     parameter("escape_formulas", "of csv: make texts that spreadsheets run harmless", flag()),
     parameter("created_after", "rows created at or after", example="2026-01-01"),
     parameter("created_before", "rows created before", example="2026-12-31"),
@@ -190,7 +197,7 @@ EXPORTS = operation(
     ),
     ACCEPT_ENCODING,
     refusals=(),
-    headers=_FILE,
+    headers=(*_FILE, "Content-Length"),
     responses={
         "400": refused(
             400,
@@ -231,10 +238,10 @@ TEMPLATE = operation(
     parameter(
         "format",
         "form of the file; default: as Accept says, else csv",
-        enum("csv", "ndjson", "json"),
+        enum("csv", "ndjson", "json", "xlsx"),
     ),
     ACCEPT_ENCODING,
-    headers=_FILE,
+    headers=(*_FILE, "Content-Length"),
 )
 
 _SICK = {

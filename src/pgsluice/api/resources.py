@@ -56,12 +56,12 @@ async def get_resource(request: AnyRequest, name: str) -> Response[bytes]:
 async def get_template(request: AnyRequest, name: str) -> Download:
     """A header and an example row to fill in."""
     fields = parse_query(request.scope["query_string"], ("format",))
-    form = form_of(request, fields, ("csv", "ndjson", "json"))
+    form = form_of(request, fields, ("csv", "ndjson", "json", "xlsx"))
     with _named_in_path():
         return await download(
+            request,
             service_of(request).downloads,
             lambda conn: call(conn, "template_copy", resource=name, format=form),
-            request.headers.get("accept-encoding", ""),
             lambda about: f"{name}-template.{about['extension']}",
         )
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 
 from .compression import capped, content_codings, inflate, inflate_file
 from .encoding import check_encoding, to_utf8
-from .format import CompressionName
+from .format import BINARY, CompressionName, Format
 
 
 def as_text(
@@ -21,8 +21,36 @@ def as_text(
     while it is read.
     """
     check_encoding(encoding)
+    return to_utf8(_inflated(chunks, content_encoding, compression, max_bytes), encoding)
+
+
+def as_format(
+    chunks: AsyncIterable[bytes],
+    kind: Format,
+    *,
+    content_encoding: str | None = None,
+    encoding: str | None = None,
+    max_bytes: int = 0,
+) -> AsyncIterator[bytes]:
+    """The upload as its format wants it: as `as_text` gives it, or the bytes of what is no text."""
+    if kind.format in BINARY:
+        return _inflated(chunks, content_encoding, kind.compression, max_bytes)
+    return as_text(
+        chunks,
+        content_encoding=content_encoding,
+        compression=kind.compression,
+        encoding=encoding,
+        max_bytes=max_bytes,
+    )
+
+
+def _inflated(
+    chunks: AsyncIterable[bytes],
+    content_encoding: str | None,
+    compression: CompressionName | None,
+    max_bytes: int,
+) -> AsyncIterator[bytes]:
     codings = content_codings(content_encoding)
     for coding in reversed(codings):
         chunks = inflate(chunks, coding)
-    chunks = inflate_file(chunks, compression, encoded=bool(codings))
-    return to_utf8(capped(chunks, max_bytes), encoding)
+    return capped(inflate_file(chunks, compression, encoded=bool(codings)), max_bytes)

@@ -4,6 +4,7 @@ ProblemError -- IngestError
  +-- MalformedBody   the bytes cannot be read as what they claim to be: 400
  +-- BadOption       an option or header that Python itself must understand is wrong: 400
  +-- TooLarge        more bytes than the service takes: 413
+ +-- NoRoom          no room for a temporary file: 503
 
 A single bad record is never one of these: it becomes a reject.
 """
@@ -39,3 +40,10 @@ class TooLarge(IngestError):  # noqa: N818 the name says what happened
     """The body has more bytes than allowed, counted after decompression."""
 
     code = 413
+
+
+class NoRoom(IngestError):  # noqa: N818 the name says what happened
+    """A temporary file cannot be written; it may be possible later."""
+
+    code = 503
+    seconds: float | None = None

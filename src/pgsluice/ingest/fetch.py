@@ -7,7 +7,7 @@ from typing import Any
 
 from ..settings import Settings
 from ..store import Store, StoreError
-from .body import as_text
+from .body import as_format
 from .errors import BadOption
 from .fetch_errors import TryLater, Unfetchable
 from .folder import open_file
@@ -34,11 +34,11 @@ class Fetched:
         return detect(given, self.names[0] if self.names else None, self.media_type)
 
     def text(self, kind: Format, encoding: str | None, max_bytes: int) -> AsyncIterator[bytes]:
-        """Its content as `as_text` gives it."""
-        return as_text(
+        """Its content as `as_format` gives it."""
+        return as_format(
             self.body,
+            kind,
             content_encoding=self.content_encoding,
-            compression=kind.compression,
             encoding=encoding,
             max_bytes=max_bytes,
         )

@@ -6,14 +6,17 @@ import msgspec
 
 from .errors import BadOption
 
-FormatName = Literal["csv", "ndjson", "json"]
+FormatName = Literal["csv", "ndjson", "json", "xlsx"]
 CompressionName = Literal["gzip", "zstd"]
 
 ACCEPTED = (
-    "say format=csv, ndjson or json, or give the file a name that ends in .csv, .tsv, .ndjson, "
-    ".jsonl or .json (each also with .gz or .zst), or send a content type text/csv, "
-    "application/x-ndjson or application/json"
+    "say format=csv, ndjson, json or xlsx, or give the file a name that ends in .csv, .tsv, "
+    ".ndjson, .jsonl, .json or .xlsx (each also with .gz or .zst), or send a content type "
+    "text/csv, application/x-ndjson, application/json or "
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 )
+# Formats whose bytes are no text.
+BINARY: tuple[FormatName, ...] = ("xlsx",)
 
 _FORMATS: dict[str, FormatName] = {
     "csv": "csv",
@@ -22,6 +25,8 @@ _FORMATS: dict[str, FormatName] = {
     "ndjson": "ndjson",
     "jsonl": "ndjson",
     "json": "json",
+    "xlsx": "xlsx",
+    "xlsm": "xlsx",
 }
 _COMPRESSIONS: dict[str, CompressionName] = {"gz": "gzip", "gzip": "gzip", "zst": "zstd"}
 _CONTENT_TYPES: dict[str, FormatName] = {
@@ -33,6 +38,8 @@ _CONTENT_TYPES: dict[str, FormatName] = {
     "application/jsonl": "ndjson",
     "application/x-jsonlines": "ndjson",
     "application/json": "json",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.ms-excel.sheet.macroenabled.12": "xlsx",
 }
 
 
@@ -62,6 +69,8 @@ def detect(
         return Format(_FORMATS[suffix], compression, tab)
     if mime in _CONTENT_TYPES:
         return Format(_CONTENT_TYPES[mime], compression, tab)
+    if suffix in ("xls", "xlsb", "ods"):
+        raise BadOption(f"{_what(file_name, mime)} cannot be read: save it as .xlsx")
     raise BadOption(f"the format of {_what(file_name, mime)} is not known: {ACCEPTED}")
 
 

@@ -18,6 +18,7 @@ from .json import JsonReader
 from .lines import LineReader
 from .pieces import MAX_RECORD_BYTES, Piece
 from .source import Source
+from .xlsx import SheetOptions, XlsxReader
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 SEGMENT_SECONDS = 5.0
@@ -123,6 +124,7 @@ class Upload:
         file_name: str | None = None,
         delimiter: bytes | None = None,
         max_record_bytes: int = MAX_RECORD_BYTES,
+        sheet: SheetOptions | None = None,
         beat: Beat | None = None,
         intake: Intake | None = None,
         segment_bytes: int = SEGMENT_BYTES,
@@ -136,7 +138,7 @@ class Upload:
         self._intake = intake or UploadIntake()
         self._segment_bytes = segment_bytes
         self._segment_seconds = segment_seconds
-        self._reader = self._new_reader(delimiter, max_record_bytes)
+        self._reader = self._new_reader(delimiter, max_record_bytes, sheet or SheetOptions())
         self._job: Job | None = None
         self._source: Source
         self._pieces: Iterator[Piece] = iter(())
@@ -164,6 +166,8 @@ class Upload:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._source.close()
+            if isinstance(self._reader, XlsxReader):
+                self._reader.dispose()
         self.totals.lines = self._reader.line - 1
         return self.totals
 
@@ -180,24 +184,24 @@ class Upload:
                 log.warning("upload %s could not be dropped: %s", job.job_id, error)
 
     def _new_reader(
-        self, delimiter: bytes | None, limit: int
-    ) -> CsvReader | LineReader | JsonReader:
+        self, delimiter: bytes | None, limit: int, sheet: SheetOptions
+    ) -> CsvReader | XlsxReader | LineReader | JsonReader:
         if self._format == "ndjson":
             return LineReader(limit)
         if self._format == "json":
             return JsonReader(limit)
-        if given := self._options.get("delimiter"):
-            delimiter = _DELIMITERS.get(str(given), str(given)).encode()
-        null = self._options.get("null")
-        return CsvReader(delimiter, "" if null is None else str(null), limit)
+        given = self._options.get("null")
+        null = "" if given is None else str(given)
+        if self._format == "xlsx":
+            return XlsxReader(sheet, null, limit)
+        if chosen := self._options.get("delimiter"):
+            delimiter = _DELIMITERS.get(str(chosen), str(chosen)).encode()
+        return CsvReader(delimiter, null, limit)
 
     async def _begin(self) -> Job:
         reader, header, options = self._reader, None, self._options
-        if isinstance(reader, CsvReader):
-            while reader.header is None and not self._ended:
-                await self._read(BEAT_SECONDS)
-                # The reader works only while it is asked for pieces; none come before the header.
-                await self._work()
+        if isinstance(reader, CsvReader | XlsxReader):
+            await self._find_header(reader)
             header = reader.header
             options = options | {"delimiter": reader.delimiter.decode()}
         async with self._pool.connection() as conn:
@@ -209,11 +213,20 @@ class Upload:
                 file_name=self._file_name,
             )
         job = msgspec.convert(reply, Job)
-        if isinstance(reader, CsvReader):
+        if isinstance(reader, CsvReader | XlsxReader):
             self._pieces, self._idle = self._after_header(reader, job.shape), False
         return job
 
-    def _after_header(self, reader: CsvReader, shape: str) -> Iterator[Piece]:
+    async def _find_header(self, reader: CsvReader | XlsxReader) -> None:
+        piece: Piece | None = None
+        while reader.header is None and not (self._ended and piece is None):
+            if not self._ended:
+                await self._read(BEAT_SECONDS)
+            # The reader works only while it is asked for pieces; those before the header are empty.
+            piece = await self._work()
+            await self._beat_if_due()
+
+    def _after_header(self, reader: CsvReader | XlsxReader, shape: str) -> Iterator[Piece]:
         yield from reader.start(shape)
         if self._ended:
             yield from reader.close()

@@ -11,8 +11,9 @@ from typing import Any
 from ..compression import packing
 from ..copy import Tally, copy_out, one_snapshot
 from ..database import Connection, Error, Jsonb, Pool, call, own_role
-from ..errors import sentence
+from ..errors import ProblemError, sentence
 from ..store import Store, StoreError
+from ..workbook_writer import WorkbookWriter
 
 log = logging.getLogger("pgsluice.work")
 
@@ -138,10 +139,15 @@ class _Attempt:
             conn, "export_copy_part", job_id=self._lease["job_id"], resource=resource
         )
         self._part, size = Tally(), 0
+        sheet = WorkbookWriter(about["sheet"]) if "sheet" in about else None
         async with aclosing(copy_out(conn, about["copy"], tally=self._part)) as blocks:
             async for block in blocks:
                 size += len(block)
-                yield block
+                data = await asyncio.to_thread(sheet.add, block) if sheet else block
+                if data:
+                    yield data
+        if sheet:
+            yield await asyncio.to_thread(sheet.end)
         # the next part is SQL's again, not the role's of an API key
         await own_role(conn)
         rows = 0 if size == len(about["empty"]) else self._part.rows
@@ -171,8 +177,9 @@ class _Attempt:
             said = sentence(error.diag.message_primary or said, error.diag.message_hint)
             if not sqlstate.startswith("IO"):
                 said = f"{said} (SQLSTATE {sqlstate})"
-        is_known = isinstance(error, Error | StoreError | OSError)
-        is_lasting = error.lasting if isinstance(error, StoreError) else not is_known
+        is_refused = isinstance(error, ProblemError)
+        is_known = is_refused or isinstance(error, Error | StoreError | OSError)
+        is_lasting = error.lasting if isinstance(error, StoreError) else is_refused or not is_known
         async with self._pool.connection() as conn:
             outcome = await call(
                 conn,

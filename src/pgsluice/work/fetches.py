@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from ..database import Error, Pool, StatementCancelled, call, problem_of
-from ..ingest.errors import IngestError
+from ..ingest.errors import IngestError, NoRoom
 from ..ingest.fetch import opened
 from ..ingest.fetch_errors import TryLater, Unfetchable
 from ..ingest.intake import FetchIntake
 from ..ingest.receive import Totals, Upload
+from ..ingest.xlsx import SheetOptions
 from ..settings import Settings
 
 log = logging.getLogger("pgsluice.work")
@@ -22,7 +23,7 @@ _BEAT_SECONDS = 5.0
 # after the fifth, whoever takes it next finds that it is to be given up.
 _PAUSES = (1.0, 4.0, 15.0, 40.0, 0.0)
 _LONGEST_PAUSE = 60.0
-_PARSING = ("delimiter", "null", "encoding", "trim")
+_PARSING = ("delimiter", "null", "encoding", "trim", "sheet")
 
 
 class Fetch(msgspec.Struct):
@@ -71,10 +72,10 @@ class Fetches:
         started = time.monotonic()
         try:
             totals = await self._guarded(fetch)
+        except (TryLater, NoRoom) as exc:
+            await self._retry(fetch, str(exc), exc.seconds)
         except (Unfetchable, IngestError) as exc:
             await self._fail(fetch, str(exc))
-        except TryLater as exc:
-            await self._retry(fetch, str(exc), exc.seconds)
         except _LostError:
             log.info("import %s is no longer ours to fetch", fetch.job_id)
         except StatementCancelled:
@@ -140,6 +141,9 @@ class Fetches:
                 file_name=file.names[0] if file.names else None,
                 delimiter=kind.delimiter,
                 max_record_bytes=settings.max_record_bytes,
+                sheet=SheetOptions(
+                    options.get("sheet"), options.get("decimal", "."), settings.max_upload_bytes
+                ),
                 intake=FetchIntake(fetch.job_id, fetch.attempt),
             )
             text = file.text(kind, options.get("encoding"), settings.max_upload_bytes)

@@ -95,6 +95,13 @@ def test_options_are_flags(command: Command, file: Callable[..., Path], http: ht
     assert rows == {"email": "ann@example.org", "name": "Ann", "phone": "1"}
 
 
+def test_every_option_is_a_flag(command: Command, database: psycopg.Connection) -> None:
+    row = database.execute("select sluice.option_names()").fetchone()
+    assert row
+    told = command("import", "--help").stdout
+    assert [name for name in row[0] if f"--{name.replace('_', '-')} " not in told] == []
+
+
 def test_standard_input_and_compressed_files(command: Command, tmp_path: Path) -> None:
     packed = gzip.compress(USERS.encode())
     done = command("import", "users", "-", "--format", "csv", "--follow", stdin=packed)

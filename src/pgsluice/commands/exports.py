@@ -33,8 +33,8 @@ def add_to(commands: Any) -> None:
         'created_at[gte]=2024-01-01' -o admins.csv""",
     )
     parser.add_argument("resource", metavar="RESOURCE")
-    told = "csv, ndjson or json (else by the name of the file, else ndjson)"
-    parser.add_argument("--format", choices=["csv", "ndjson", "json"], help=told)
+    told = "else by the name of the file, else ndjson"
+    parser.add_argument("--format", choices=["csv", "ndjson", "json", "xlsx"], help=told)
     told = "field=value, or with [in] [gt] [gte] [lt] [lte] [ne] [null] behind the field"
     parser.add_argument("--filter", nargs="+", action="extend", default=[], metavar="F", help=told)
     for name, told in _LISTS.items():
@@ -85,6 +85,6 @@ def _params(given: argparse.Namespace, path: Path | None) -> list[tuple[str, str
 
 
 def _form_of(path: Path | None) -> str | None:
-    names = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json"}
+    names = {f".{name}": name for name in ("csv", "ndjson", "json", "xlsx")} | {".jsonl": "ndjson"}
     found = [names[suffix] for suffix in (path.suffixes if path else ()) if suffix in names]
     return found[-1] if found else None

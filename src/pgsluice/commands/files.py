@@ -8,9 +8,16 @@ from .bars import Bars
 from .output import copy, output
 
 
-def save_rejects(remote: Api, job: dict[str, Any], path: Path | None) -> None:
-    """Write the rejected records in the upload's own format; stdout for None."""
-    _save(remote, f"imports/{job['job_id']}/rejects", {}, path)
+def save_rejects(
+    remote: Api, job: dict[str, Any], path: Path | None, form: str | None = None
+) -> None:
+    """Write the rejected records in the upload's own format; stdout for None.
+
+    Those of a workbook become a CSV, or the reverse, as `form` or the name of the file has it.
+    """
+    named = path.suffix[1:] if path and path.suffix in (".csv", ".xlsx") else None
+    wanted = form or (named if job["format"] in ("csv", "xlsx") else None)
+    _save(remote, f"imports/{job['job_id']}/rejects", {"format": wanted} if wanted else {}, path)
 
 
 def save_errors(

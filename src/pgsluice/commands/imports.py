@@ -18,7 +18,8 @@ from .upload import Sending
 
 # Options of an import with a value, and with what they take.
 _VALUES = {
-    "format": "csv, ndjson or json (else by the file's name)",
+    "format": "csv, ndjson, json or xlsx (else by the file's name)",
+    "sheet": "of a workbook: its name (the first)",
     "mode": "upsert, insert or update",
     "match": "keys by which records find their rows: id,email",
     "on-duplicate": "reject, first or last: of records with one key",
@@ -187,7 +188,7 @@ def _refuse(given: argparse.Namespace) -> None:
     if "-" in given.files and sys.stdin.isatty():
         raise UsageError("standard input is this terminal: pipe a file into it")
     if "-" in given.files and not (given.format or given.file_name):
-        raise UsageError("standard input has no name: say --format csv, ndjson or json")
+        raise UsageError("standard input has no name: say --format csv, ndjson, json or xlsx")
     for folder in (given.rejects, given.errors) if len(given.files) > 1 else ():
         if folder is not None and not folder.is_dir():
             raise UsageError(f"for several files {folder} must be a folder, and it is none")

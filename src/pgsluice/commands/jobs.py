@@ -61,6 +61,8 @@ def add_to(commands: Any) -> None:
     told = "the rejected records of an import, as they were sent, to be mended"
     parser = commands.add_parser("rejects", parents=[named], help=told)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="(standard output)")
+    told = "xlsx of a csv, or csv of an xlsx"
+    parser.add_argument("--format", choices=["csv", "xlsx"], help=told)
     parser.set_defaults(command=rejects)
     parser = commands.add_parser("cancel", parents=[named], help="cancel an import or export")
     parser.set_defaults(command=cancel)
@@ -159,7 +161,7 @@ def errors(settings: Settings, given: argparse.Namespace) -> int:
 def rejects(settings: Settings, given: argparse.Namespace) -> int:
     """Write the rejected records."""
     remote = service(settings, given)
-    save_rejects(remote, _import(remote, given.job), given.output)
+    save_rejects(remote, _import(remote, given.job), given.output, given.format)
     return 0
 
 

@@ -46,7 +46,10 @@ function valueOf(field, operator, input) {
     : input.value;
 }
 
-/** Filters, a line each. {node, read: () => {"role[in]": "a,b"}}; read throws for two alike. */
+/**
+ * Filters, a line each. {node, read: strict => {"role[in]": "a,b"}}; read throws for two alike, and
+ * if it is strict for one that is not complete.
+ */
 export function filters(about, onchange) {
   const lines = h("ul", { class: "lines" });
   const known = [];
@@ -86,14 +89,16 @@ export function filters(about, onchange) {
     field.focus();
   };
   const more = h("button", { type: "button", class: "small", onclick: add }, "Add filter");
-  const read = () => {
+  const read = strict => {
     const all = {};
     for (const [field, operator, input] of known.map(one => one.read())) {
       const suffix = { eq: "", empty: "[null]", given: "[null]" }[operator] ?? `[${operator}]`;
       const name = `${field.name}${suffix}`;
       if (name in all) throw { title: "Two filters alike", detail: `${field.name} is filtered twice in the same way.` };
-      // an empty line asks for nothing yet; an empty text can be asked for
-      if (input && input.value === "" && field.type !== "text") continue;
+      if (input && input.value === "") {
+        if (strict) throw { title: "Unfinished filter", detail: `The filter on ${field.name} has no value.` };
+        continue;
+      }
       all[name] = valueOf(field, operator, input);
     }
     return all;

@@ -6,8 +6,10 @@ import { PATTERNS, cronWords } from "./cron.js";
 
 const SOURCES = [["url", "an address (https://…)"], ["source_path", "a file in the service's folder"],
   ["object", "a file in the store"]];
-const FORMATS = { import: [["", "by its name"], "csv", "ndjson", "json"], export: ["csv", "ndjson", "json"] };
-const FORM = ["resource", "resource_type", "format", "compression", "url", "source_path", "object"];
+const FORMS = [["csv"], ["ndjson"], ["json"]];
+const FORMATS = { import: [["", "by its name"], ...FORMS], export: FORMS };
+// what has a control of its own; the rest is JSON
+const SHOWN = ["resource", "resource_type", "format", "compression", "url", "source_path", "object"];
 
 /** Make a schedule, or change one; the schedule as it is then, null if it was left. */
 export async function edit(old) {
@@ -42,27 +44,23 @@ function whatPart(old, names) {
   const compression = select([["", "none"], "gzip", "zstd"], { value: request.compression ?? "" });
   const source = select(SOURCES, { value: SOURCES.map(([one]) => one).find(one => request[one]) ?? "url" });
   const from = h("input", { value: request[source.value] ?? "", autocomplete: "off", spellcheck: "false" });
-  const rest = Object.fromEntries(Object.entries(request).filter(([one]) => !FORM.includes(one)
+  const rest = Object.fromEntries(Object.entries(request).filter(([one]) => !SHOWN.includes(one)
     || (one === "resource" && typeof request[one] !== "string")));
   const more = h("textarea", { spellcheck: "false",
     value: Object.keys(rest).length ? JSON.stringify(rest, null, 2) : "" });
-  const format = select(FORMATS[kind.value], { value: request.format ?? FORMATS[kind.value][0][0] });
+  const format = h("select", {});
   const change = () => {
     const isImport = kind.value === "import";
     places.from.hidden = places.source.hidden = !isImport;
     places.compression.hidden = isImport;
     from.required = isImport;
-    replace(format, FORMATS[kind.value].map(one => {
-      const [value, words] = [one].flat().length > 1 ? one : [one, one];
-      return h("option", { value }, words);
-    }));
+    replace(format, FORMATS[kind.value].map(([value, words = value]) => h("option", { value }, words)));
   };
   const places = { compression: field("Compression", compression), source: field("From", source),
     from: field("Which", from, "URL, path or name") };
   kind.addEventListener("change", change);
-  const chosen = format.value;
   change();
-  format.value = old ? request.format ?? format.value : chosen;
+  if (request.format) format.value = request.format;
   const node = h("fieldset", {}, h("legend", {}, "What"), h("div", { class: "stack" },
     h("div", { class: "fields" }, field("Do", kind), field("Resource", resource), places.source, places.from,
       field("Format", format), places.compression),
@@ -92,7 +90,7 @@ function whenPart(old) {
     ["UTC", ...Intl.supportedValuesOf("timeZone")].map(value => h("option", { value })));
   const zone = h("input", { required: true, list: zones.id, value: old?.time_zone ?? own ?? "UTC",
     autocomplete: "off" });
-  const pattern = select([["", "write it below"], ...PATTERNS.map(([value, words]) => [value, words])]);
+  const pattern = select([["", "no, it is written"], ...PATTERNS.map(([value, words]) => [value, words])]);
   const at = h("input", { type: "time", value: "04:30" });
   const words = h("div", { "aria-live": "polite", class: "stack" });
   let timer = null, asking = null;

@@ -86,16 +86,16 @@ function form(place, about, made, changed, signal) {
   const buttons = {
     now: h("button", { class: "primary", onclick: () => act(buttons.now, async () => {
       const asked = read();
-      await download(address({ ...asked, ...kept.read() }), `${about.name}.${format.value}`, { signal,
+      await download(address({ ...asked, ...kept.read(true) }), `${about.name}.${format.value}`, { signal,
         onprogress: count => replace(doing, `${bytes(count)} received`) });
       replace(doing);
     }) }, "Download now"),
     later: h("button", { onclick: () => act(buttons.later, async () => {
-      const job = await post("exports", without({ ...read(), filters: kept.read(),
+      const job = await post("exports", without({ ...read(), filters: kept.read(true),
         compression: compression.value || null, expires_in: days.value ? Number(days.value) : null }));
       follow(made, job, signal);
       changed();
-    }) }, "Make a file in the background"),
+    }) }, "Make a file"),
   };
   const act = async (button, work) => {
     replace(trouble);
@@ -118,7 +118,7 @@ function form(place, about, made, changed, signal) {
     key() && !window.showSaveFilePicker ? h("p", { class: "hint" }, "With an API key this browser keeps ",
       "the file in memory until it is complete: for gigabytes take curl, as the page of the resource shows.")
       : null,
-    h("fieldset", {}, h("legend", {}, "Or in the background, for what is large"),
+    h("fieldset", {}, h("legend", {}, "Or as a file that is made in the background, for what is large"),
       h("div", { class: "fields" }, field("Compression", compression), field("Kept for", days),
         h("div", { class: "field bottom" }, buttons.later))));
   show();

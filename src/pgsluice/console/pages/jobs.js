@@ -19,7 +19,7 @@ const COLUMNS = [
   { head: "Rejected", num: true, of: job => (job.counts.rejected ? "badly" : null),
     cell: job => (job.kind === "export" ? "–" : number(job.counts.rejected)) },
   { head: "Created", class: "nowrap", cell: job => time(job.created_at) },
-  { head: h("span", { class: "extra" }, "Id"), class: "extra", cell: job => h("code", { title: job.job_id }, `…${job.job_id.slice(-8)}`) },
+  { head: "Id", narrow: false, cell: job => h("code", { title: job.job_id }, `…${job.job_id.slice(-8)}`) },
   { head: "Took", num: true, cell: job => duration(job.metrics.duration_ms) },
 ];
 
@@ -36,13 +36,15 @@ export async function page(main, { query, signal }) {
   const trouble = h("div", {});
   // the cursors of this page and of those before it; the first page has none
   let pages = [null];
-  let shown = { jobs: [], next: null }, known = "";
+  let shown = { jobs: [], next: null }, known = "", took = 0;
   const asked = () => ({ search: search.value.trim(), kind: kind.value, status: status.value,
     resource: resource.value });
 
   const draw = async () => {
     const what = JSON.stringify([asked(), pages]);
+    const began = performance.now();
     const seen = await get(withQuery("jobs", { ...asked(), limit: 25, cursor: pages.at(-1) }), { signal });
+    took = performance.now() - began;
     // an answer to what is no longer asked
     if (what !== JSON.stringify([asked(), pages])) return;
     const text = JSON.stringify([what, seen]);
@@ -83,7 +85,9 @@ export async function page(main, { query, signal }) {
     trouble, list, pager,
     h("p", { class: "hint" }, "In the list, the arrow keys go from job to job, Enter opens one."));
   await draw();
-  const loop = repeat(draw, () => (shown.jobs.some(isRunning) ? 1500 : 10000), trouble);
+  const loop = repeat(draw,
+    // what takes long is not asked for all the time
+    () => Math.max(shown.jobs.some(isRunning) ? 1500 : 10_000, 10 * took), trouble);
   return () => {
     clearTimeout(typing);
     loop.stop();

@@ -15,6 +15,7 @@ import pytest
 from pgsluice import binaries, embedded
 from pgsluice.binaries import EmbeddedError
 from pgsluice.cli import main
+from pgsluice.settings import Settings
 
 from .conftest import FAST, address, serve, stop
 
@@ -159,6 +160,13 @@ def test_a_directory_of_something_else_is_refused(data_dir: Path) -> None:
     (data_dir / "thesis.tex").touch()
     with pytest.raises(EmbeddedError, match=r"holds thesis.tex"):
         start(data_dir)
+
+
+def test_the_default_store_may_stand_beside_the_data(data_dir: Path) -> None:
+    start(data_dir).stop()
+    assert Path(Settings().store).parent == Settings().data_dir
+    (data_dir / Path(Settings().store).name).mkdir()
+    start(data_dir).stop()
 
 
 def test_data_of_another_version_is_refused_with_a_way_out(data_dir: Path) -> None:

@@ -153,7 +153,10 @@ def show_demo(settings: Settings, given: argparse.Namespace) -> int:
         url, environ = _without_password(dsn)
         demo.add_shop(_psql_program(own), url, environ)
         demo.start_story(own, claimed.getsockname()[1], given.home)
-        return run(msgspec.structs.replace(own, database_url=dsn), claimed)
+        try:
+            return run(msgspec.structs.replace(own, database_url=dsn), claimed)
+        except KeyboardInterrupt:
+            return 0  # the guide says that this is how it is stopped
 
 
 def register(settings: Settings, given: argparse.Namespace) -> int:

@@ -24,7 +24,10 @@ log = logging.getLogger("pgsluice.embedded")
 # Where root's servers live when the data directory is closed to others (/root, a 0700 home).
 SYSTEM_HOME = Path("/var/lib/pgsluice")
 _LOOK_SECONDS = 1.0
-_OWN_FILES = {"data", "draft", "log", "password", "port", "lock", "location", "pgsluice.conf"}
+# The last is the store of exports, unless SLUICE_STORE is set.
+_OWN_FILES = frozenset(
+    ("data", "draft", "log", "password", "port", "lock", "location", "pgsluice.conf", "files")
+)
 
 
 @dataclass

@@ -25,7 +25,7 @@ _FLAGS = (
     "--no-first-run",
 )
 # What a browser says by itself of a reply that a test has asked for.
-_ASKED_FOR = re.compile(r"the server responded with a status of 4\d\d")
+_ASKED_FOR = re.compile(r"the server responded with a status of 4\d\d|ERR_UPLOAD_FILE_CHANGED")
 
 
 @pytest.fixture(scope="package")

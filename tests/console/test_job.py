@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from openpyxl import Workbook
 from playwright.sync_api import Page, expect
 
 from ..conftest import Service
@@ -115,6 +116,41 @@ def test_rejects_of_json_keep_every_digit_that_nobody_edits(
     assert eve["addresses"][0]["city"] == "c"
 
 
+def test_a_workbook_goes_in_and_its_rejects_are_mended(
+    visit: Callable[..., Page], service: Service, http: httpx.Client, tmp_path: Path
+) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet
+    for line in (
+        ["E-Mail", "name", "role"],
+        ["wes@example.org", "Wes", "king"],
+        ["xi", "Xi", "reader"],
+    ):
+        sheet.append(line)
+    book.save(tmp_path / "users of may.xlsx")
+    page = visit(service, "/import")
+    page.set_input_files("input[type=file]", tmp_path / "users of may.xlsx")
+    expect(page.get_by_label("Resource")).to_have_value("users")
+    page.get_by_role("button", name="Import without a dry run").click()
+    expect(page.get_by_text("the file has a field 'E-Mail'")).to_be_visible()
+    sheet["A1"] = "email"
+    book.save(tmp_path / "users of may.xlsx")
+    page.get_by_role("button", name="Import without a dry run").click()
+    expect(page.get_by_text("another one than was chosen here")).to_be_visible()
+    with page.expect_file_chooser() as chosen:
+        page.locator("label.drop").click()
+    chosen.value.set_files(tmp_path / "users of may.xlsx")
+    page.get_by_role("button", name="Import without a dry run").click()
+    expect(page.get_by_role("button", name="Rejects as xlsx (2 records)")).to_be_visible()
+    page.get_by_role("button", name="Mend in place").click()
+    page.get_by_label("role, row 1").fill("author")
+    page.get_by_role("button", name="Import the mended").click()
+    expect(page.get_by_role("heading", name="users of may.mended.csv")).to_be_visible()
+    expect(page.get_by_text("1 new row")).to_be_visible()
+    assert rows(http, email="wes@example.org")[0]["role"] == "author"
+
+
 def test_errors_are_paged_and_filtered(
     visit: Callable[..., Page], service: Service, post: Callable[..., Any]
 ) -> None:
@@ -183,7 +219,7 @@ def test_a_key_is_asked_for_and_kept_out_of_sight(
 
     # files come with the key in a header
     with page.expect_download() as download:
-        page.get_by_role("button", name="Rejects (1 record)").click()
+        page.get_by_role("button", name="Rejects as csv (1 record)").click()
     download.value.save_as(tmp_path / "rejects.csv")
     assert download.value.suggested_filename == f"rejects-{job['job_id']}.csv"
     [reject] = csv.DictReader(io.StringIO((tmp_path / "rejects.csv").read_text()))

@@ -4,7 +4,8 @@ import { chunks } from "./api.js";
 import { csvRecords, jsonObjects, sniff } from "./records.js";
 
 const PEEK = 64 * 1024;
-const FORMATS = { csv: "csv", tsv: "csv", tab: "csv", txt: "csv", ndjson: "ndjson", jsonl: "ndjson", json: "json" };
+const FORMATS = { csv: "csv", tsv: "csv", tab: "csv", txt: "csv", ndjson: "ndjson", jsonl: "ndjson", json: "json",
+  xlsx: "xlsx", xlsm: "xlsx" };
 
 /**
  * {format, named, delimiter, header, samples, encoding, note}: `named` is false when the name of the
@@ -15,9 +16,10 @@ export async function peek(file, { delimiter, encoding } = {}) {
   const suffixes = file.name.toLowerCase().split(".").slice(1);
   const packed = ["gz", "gzip", "zst"].includes(suffixes.at(-1)) ? suffixes.pop() : null;
   const named = suffixes.at(-1) !== "txt" && FORMATS[suffixes.at(-1)];
-  if (packed === "zst") {
+  if (packed === "zst" || named === "xlsx") {
     return { format: named || "csv", named: Boolean(named), header: null, samples: [],
-      note: "The browser cannot look into .zst files; the service matches the header itself." };
+      note: `The browser does not look into ${named === "xlsx" ? "workbooks" : ".zst files"}; `
+        + "the service matches the header by itself." };
   }
   const bytes = await beginning(file, packed);
   const { text, guessed } = decoded(bytes, encoding);

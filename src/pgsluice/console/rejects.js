@@ -10,8 +10,8 @@ const OWN = ["_row", "_errors", "_raw"];
  * of a record that could not be read. A cell is {text, was, marks}; text is null where there is none.
  */
 export async function readRejects(job, most) {
-  const reply = await request(job.links.rejects);
-  const read = job.format === "csv" ? csvReader(job, most) : jsonReader(most);
+  const reply = await request(isTable(job) ? `${job.links.rejects}?format=csv` : job.links.rejects);
+  const read = isTable(job) ? csvReader(job, most) : jsonReader(most);
   let text = "";
   const found = { names: [], rows: [], more: false };
   for await (const chunk of chunks(reply.body.pipeThrough(new TextDecoderStream()))) {
@@ -25,6 +25,9 @@ export async function readRejects(job, most) {
   await mark(job, found);
   return found;
 }
+
+/** Whether the records of a job have cells: those of a workbook are mended as CSV. */
+export const isTable = job => job.format === "csv" || job.format === "xlsx";
 
 function csvReader(job, most) {
   const { delimiter = ",", null: marker = "" } = job.options;
@@ -111,7 +114,7 @@ export const isEdited = row => (row.raw === null
 /** Rows as a file for a new import: {text, name}. */
 export function asFile(job, names, rows) {
   const stem = (job.file_name ?? job.resource).split(".")[0];
-  if (job.format === "csv") {
+  if (isTable(job)) {
     const { delimiter = ",", null: marker = "" } = job.options;
     const lines = rows.map(row => row.raw ?? csvLine(row.cells.map(cell => cell.text), delimiter, marker));
     return { name: `${stem}.mended.csv`, text: `${[csvLine(names, delimiter, "\n"), ...lines].join("\n")}\n` };

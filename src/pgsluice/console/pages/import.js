@@ -1,7 +1,7 @@
 // Import: choose a file, see how its header fits, try it, run it.
 
 import { bytes, field, h, notice, problem, replace, select } from "../ui.js";
-import { get, post, upload } from "../api.js";
+import { Problem, get, post, upload } from "../api.js";
 import { follow, sending } from "../follow.js";
 import { mappingForm } from "../mapping.js";
 import { optionsForm } from "../options.js";
@@ -51,14 +51,14 @@ export async function page(main, { query, signal }) {
         peeked.encoding && notice("warn", `The text is not UTF-8; it is read as ${peeked.encoding}. Another encoding stands under Options.`));
       replace(main.querySelector("#chosen"), about);
       setup.hidden = false;
-      if (peeked.header && !touched) await guess();
+      if (!touched) await guess();
       await fit();
     });
     busy(false);
   }
 
   async function guess() {
-    const [best] = await post("header", { header: peeked.header });
+    const [best] = peeked.header ? await post("header", { header: peeked.header }) : [];
     const named = resources.find(one => file.name.toLowerCase().startsWith(one.name.toLowerCase()));
     if (best?.columns.some(one => one.field)) resource.value = best.resource;
     else if (named) resource.value = named.name;
@@ -112,9 +112,21 @@ export async function page(main, { query, signal }) {
       result(await live.ended);
     } catch (error) {
       replace(work, error.name === "AbortError"
-        ? notice("", "The upload was cancelled; nothing of it was kept.") : problem(error));
+        ? notice("", "The upload was cancelled; nothing of it was kept.")
+        : problem(await stillThere() ? error : new Problem(0, "The file has changed",
+          "It is another one than was chosen here: choose it again.")));
     } finally {
       busy(false);
+    }
+  }
+
+  /** Whether the file is as it was when it was chosen: browsers give no other. */
+  async function stillThere() {
+    try {
+      await file.slice(0, 1).arrayBuffer();
+      return true;
+    } catch {
+      return false;
     }
   }
 
@@ -139,11 +151,13 @@ export async function page(main, { query, signal }) {
 /** A place to drop a file on, or to choose one with the keyboard. */
 function chooser(take) {
   const input = h("input", { type: "file", id: "file", class: "sr",
-    accept: ".csv,.tsv,.txt,.json,.ndjson,.jsonl,.gz,.zst",
+    accept: ".csv,.tsv,.txt,.json,.ndjson,.jsonl,.xlsx,.xlsm,.gz,.zst",
+    // the same file again is a choice too: it may have been mended meanwhile
+    onclick: () => { input.value = ""; },
     onchange: () => input.files[0] && take(input.files[0]) });
   const zone = h("label", { class: "drop", for: "file" },
     h("span", { id: "chosen" }, h("b", {}, "Choose a file"), " or drop it here"),
-    h("span", { class: "hint" }, "CSV, NDJSON or JSON, also packed with gzip or zstd"));
+    h("span", { class: "hint" }, "CSV, Excel (.xlsx), NDJSON or JSON, also packed with gzip or zstd"));
   const over = is => event => {
     event.preventDefault();
     zone.classList.toggle("over", is);

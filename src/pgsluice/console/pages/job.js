@@ -7,6 +7,10 @@ import { follow } from "../follow.js";
 import { isRunning, jobName } from "../jobs.js";
 import { mendGrid } from "../mend.js";
 import { counts, differences, errors, verdict } from "../outcome.js";
+import { isTable } from "../rejects.js";
+
+// options that other lines tell
+const SHOWN = ["parent", "format", "resource", "resources"];
 
 export async function page(main, { id, signal }) {
   await show(main, await load(id, signal), signal);
@@ -68,13 +72,14 @@ function imported(job, acting) {
     mending.scrollIntoView({ block: "start" });
     mending.querySelector("h2").focus();
   } }, "Mend in place");
-  const csv = job.format === "csv" ? "csv" : job.format;
+  const forms = isTable(job) ? ["csv", "xlsx"] : [job.format];
   return [
     h("section", { class: "card" }, verdict(job), job.counts.received > 0 && counts(job),
       (rejected || job.links.results) && h("div", { class: "row" },
         rejected && mend,
-        rejected && fileButton(acting, `Rejects (${plural(job.counts.rejected, "record")})`,
-          job.links.rejects, `rejects-${job.job_id}.${csv}`),
+        rejected && forms.map(form => fileButton(acting,
+          `Rejects as ${form} (${plural(job.counts.rejected, "record")})`,
+          `${job.links.rejects}?format=${form}`, `rejects-${job.job_id}.${form}`)),
         rejected && fileButton(acting, "Errors as CSV", `${job.links.errors}?format=csv`, `errors-${job.job_id}.csv`),
         job.links.results && fileButton(acting, "Results", `${job.links.results}?format=csv`, `results-${job.job_id}.csv`))),
     mending, differences(job.sample), rejected && errors(job), about(job)];
@@ -85,7 +90,7 @@ function exported(job, acting) {
   const expired = done && job.expires_at && new Date(job.expires_at) < Date.now();
   const extension = `${job.format}${{ gzip: ".gz", zstd: ".zst" }[job.options.compression] ?? ""}`;
   return [h("section", { class: "card" },
-    done ? notice("good", `${plural(job.exported, "row")} were written to a file of ${bytes(job.bytes)}.`) : verdict(job),
+    done ? notice("good", `Written: ${plural(job.exported, "row")} in a file of ${bytes(job.bytes)}.`) : verdict(job),
     done && (expired ? notice("warn", "The file has expired.")
       : h("div", { class: "row" }, fileButton(acting, `Download (${bytes(job.bytes)})`, job.links.download,
         `${(job.resources ?? [job.resource]).join("-")}.${extension}`, "primary"),
@@ -145,7 +150,7 @@ function about(job) {
     ["Made by schedule", job.schedule],
     ["Told to", job.callback_url ? h("code", {}, job.callback_url) : null],
     ["Names left out", job.ignored_fields?.length ? job.ignored_fields.join(", ") : null],
-    ...Object.entries(job.options ?? {}).filter(([name]) => name !== "parent").map(([name, value]) => [`Option ${name}`, option(value)]),
+    ...Object.entries(job.options ?? {}).filter(([name]) => !SHOWN.includes(name)).map(([name, value]) => [`Option ${name}`, option(value)]),
   ]));
 }
 

@@ -14,6 +14,10 @@ setup:
 serve *args:
     SLUICE_LOG_FORMAT=text {{bin}}/pgsluice serve {{args}}
 
+# Run a system with sample data to look at
+demo *args:
+    {{bin}}/pgsluice demo {{args}}
+
 # Run a worker alone
 worker *args:
     {{bin}}/pgsluice worker {{args}}

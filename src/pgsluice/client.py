@@ -121,7 +121,8 @@ class Api:
 
     def _headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
         key = {"X-API-Key": self.key} if self.key else {}
-        return {**key, **(more or {})}
+        # whatever shape the key or the service prefers: this one we can read
+        return {"Accept-Profile": "default", **key, **(more or {})}
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

@@ -146,6 +146,8 @@ def test_what_is_wrong_is_said_in_a_line(
     assert "say --format" in nameless
     wrong = in_a_line(command("import", "users", "users.csv", "--mode", "replace"))
     assert "upsert" in wrong
+    nowhere = in_a_line(command("import", "users", "users.csv", "--rejects", "no/r.csv"), 2)
+    assert "no is no folder" in nowhere
     (tmp_path / "key").write_text("two words\n")
     bad_key = in_a_line(command("import", "users", "users.csv", "--key-file", "key"))
     assert "must hold one key" in bad_key
@@ -155,14 +157,17 @@ def test_what_is_wrong_is_said_in_a_line(
 def test_a_key_comes_from_the_environment_or_a_file(
     command: Command, file: Callable[..., Path], tmp_path: Path
 ) -> None:
-    key = json.loads(command("key", "create", "loader", "--json").stdout)["key"]
+    key = json.loads(command("key", "create", "loader", "--profile", "nest", "--json").stdout)[
+        "key"
+    ]
     try:
         file()
         refused = in_a_line(command("import", "users", "users.csv"))
         assert "SLUICE_API_KEY or --key-file" in refused
         wrong = in_a_line(command("import", "users", "users.csv", SLUICE_API_KEY="slk_wrong"))
         assert "unknown, revoked or expired" in wrong
-        assert command("import", "users", "users.csv", SLUICE_API_KEY=key).returncode == 0
+        done = command("import", "users", "users.csv", "--follow", SLUICE_API_KEY=key)
+        assert (done.returncode, done.stderr) == (0, "")
         (tmp_path / "key").write_text(f"{key}\n")
         assert command("import", "users", "users.csv", "--key-file", "key").returncode == 0
     finally:

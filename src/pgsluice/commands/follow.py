@@ -25,14 +25,14 @@ def ended(job: dict[str, Any]) -> bool:
 
 def follow(
     remote: Api, job: dict[str, Any], bar: str, screen: Bars, *, cancels: bool = True
-) -> dict[str, Any]:
-    """The job as it ended, shown on its bar meanwhile.
+) -> tuple[dict[str, Any], bool]:
+    """The job as it ended, shown on its bar meanwhile, and whether Ctrl-C was pressed.
 
     The first Ctrl-C asks the service to cancel it and waits for that; KeyboardInterrupt at the
     second, and at the first for one who only looks (`cancels=False`).
     """
     try:
-        return _until_end(remote, job, bar, screen)
+        return _until_end(remote, job, bar, screen), False
     except KeyboardInterrupt:
         if not cancels:
             raise
@@ -42,7 +42,7 @@ def follow(
     except ClientError as exc:
         if exc.status != 409:  # it has ended meanwhile
             raise
-    return _until_end(remote, job, bar, screen)
+    return _until_end(remote, job, bar, screen), True
 
 
 def _until_end(remote: Api, job: dict[str, Any], bar: str, screen: Bars) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from ..client import Api, ClientError
 from ..settings import Settings
 from . import report
 from .bars import Bars, bars
-from .common import INTERRUPTED, UsageError, find_job, note, print_json, remote_flags, service
+from .common import INTERRUPTED, UsageError, note, print_json, remote_flags, service
 from .files import save_errors, save_rejects
 from .follow import ended, follow
-from .upload import Sending
+from .upload import Sending, is_url, shown_name
 
 # Options of an import with a value, and with what they take.
 _VALUES = {
@@ -93,7 +93,7 @@ def run(settings: Settings, given: argparse.Namespace) -> int:
         except ClientError as exc:
             if len(given.files) == 1:
                 raise
-            note(f"pgsluice: {source}: {exc}")
+            note(f"pgsluice: {shown_name(source)}: {exc}")
             codes.append(1)
             continue
         done.append(job)
@@ -110,22 +110,22 @@ def _one(
     remote: Api, given: argparse.Namespace, source: str, at: int, *, waits: bool
 ) -> tuple[dict[str, Any], bool]:
     """The job of one file, and whether Ctrl-C has ended it."""
-    name = Path(source).name if source != "-" else "standard input"
+    name, interrupted = shown_name(source), False
     with bars(quiet=given.quiet) as screen:
         job = _send(remote, given, source, _key(given, at), screen)
         if waits:
             screen.rows("rows")
-            job = _followed(remote, job, screen)
+            job, interrupted = _followed(remote, job, screen)
     if not given.json:
         _tell(remote, job, name)
     if given.rejects and ended(job):
         save_rejects(remote, job, _place(given.rejects, given.files, f"{name}.rejects"))
     if given.errors and ended(job):
         save_errors(remote, job, _place(given.errors, given.files, f"{name}.errors.csv"))
-    return job, job["status"] == "cancelled"
+    return job, interrupted
 
 
-def _followed(remote: Api, job: dict[str, Any], screen: Bars) -> dict[str, Any]:
+def _followed(remote: Api, job: dict[str, Any], screen: Bars) -> tuple[dict[str, Any], bool]:
     try:
         return follow(remote, job, "rows", screen)
     except KeyboardInterrupt:
@@ -138,15 +138,13 @@ def _send(
 ) -> dict[str, Any]:
     sending = Sending(remote, source, _params(given, source), key, screen)
     try:
-        job = sending.run()
+        return sending.run()
     except KeyboardInterrupt:
         if sending.whole:
             note("interrupted: the file was sent whole and may be accepted; see pgsluice jobs")
         else:
             note("interrupted: the file was not sent whole, so nothing was written")
         raise
-    # the first reply to a repeat shows it as it is now; a callback's URL stays ours
-    return find_job(remote, job["job_id"]) if "counts" not in job else job
 
 
 def _params(given: argparse.Namespace, source: str) -> dict[str, str]:
@@ -159,7 +157,7 @@ def _params(given: argparse.Namespace, source: str) -> dict[str, str]:
             found[key] = "true" if value is True else value
     if given.dry_run:
         found["dry_run"] = given.dry_run
-    if source != "-" and "://" not in source:
+    if source != "-" and not is_url(source):
         found.setdefault("file_name", Path(source).name)
     return found
 
@@ -189,9 +187,11 @@ def _refuse(given: argparse.Namespace) -> None:
         raise UsageError("standard input is this terminal: pipe a file into it")
     if "-" in given.files and not (given.format or given.file_name):
         raise UsageError("standard input has no name: say --format csv, ndjson, json or xlsx")
-    for folder in (given.rejects, given.errors) if len(given.files) > 1 else ():
-        if folder is not None and not folder.is_dir():
-            raise UsageError(f"for several files {folder} must be a folder, and it is none")
+    for place in filter(None, (given.rejects, given.errors)):
+        if len(given.files) > 1 and not place.is_dir():
+            raise UsageError(f"for several files {place} must be a folder, and it is none")
+        if not place.parent.is_dir():
+            raise UsageError(f"{place.parent} is no folder, so nothing can be written to {place}")
 
 
 def _worst(codes: Sequence[int]) -> int:

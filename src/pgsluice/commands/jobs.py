@@ -115,7 +115,7 @@ def _watch(remote: Api, given: argparse.Namespace, job: dict[str, Any]) -> int:
     with bars() as screen:
         screen.rows(job["resource"] or job["kind"])
         try:
-            job = follow(remote, job, job["resource"] or job["kind"], screen, cancels=False)
+            job, _ = follow(remote, job, job["resource"] or job["kind"], screen, cancels=False)
         except KeyboardInterrupt:
             note(f"left; the job goes on: pgsluice jobs follow {job['job_id']}")
             return INTERRUPTED

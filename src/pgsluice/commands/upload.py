@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..client import Api, BrokenError, ClientError, UnreachableError
 from .bars import Bars
@@ -32,7 +33,7 @@ class Sending:
 
     def run(self) -> dict[str, Any]:
         """The accepted job; ClientError says what became of the file, and how to go on."""
-        if self.source.startswith(("http://", "https://")):
+        if is_url(self.source):
             return self._post_url()
         if self.source == "-":
             self.screen.bytes("standard input", None)
@@ -115,6 +116,18 @@ class Sending:
         if left:
             raise ClientError(f"{name} became shorter while it was sent; nothing was imported")
         self.whole = True
+
+
+def is_url(source: str) -> bool:
+    """Whether the service is to fetch it."""
+    return source.startswith(("http://", "https://"))
+
+
+def shown_name(source: str) -> str:
+    """What a file is called, without its folders; without the query of a URL, a secret maybe."""
+    if source == "-":
+        return "standard input"
+    return Path(urlsplit(source).path if is_url(source) else source).name or source
 
 
 def _known(whole: bool) -> str:

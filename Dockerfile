@@ -4,12 +4,18 @@ COPY . .
 RUN pip wheel --no-cache-dir -w /wheels .
 
 FROM python:3.13-slim
+# the versions are those of the wheels that were built above
+# hadolint ignore=DL3013
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links /wheels pgsluice \
+    pip install --no-cache-dir --no-compile --no-index --find-links /wheels pgsluice \
     && useradd --system --uid 10001 --home-dir /nonexistent --no-create-home pgsluice \
     && install -d -o pgsluice /var/lib/pgsluice
-USER pgsluice
+ENV PYTHONUNBUFFERED=1
+USER 10001
 WORKDIR /tmp
 EXPOSE 8080
+# of a service; a worker has no port, and is seen in bulk_import_export_workers of the metrics
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('SLUICE_PORT', '8080') + '/live', timeout=4)"]
 ENTRYPOINT ["pgsluice"]
 CMD ["serve"]

@@ -11,7 +11,7 @@ from .service import AnyRequest, service_of
 
 _FRESH = {"Cache-Control": "no-store"}
 _SUMS: Schema = {name: whole() for name in ("jobs", "imported", "exported", "rejected")}
-_RESULTS = ("clean", "partial", "failed", "cancelled")
+_RESULTS: Schema = {name: whole() for name in ("clean", "partial", "failed", "cancelled")}
 _SUMS_EXAMPLE = {"jobs": 3, "imported": 29250, "exported": 0, "rejected": 750}
 _OVERVIEW = record(
     hours=whole(description="how far it looks back"),
@@ -21,7 +21,7 @@ _OVERVIEW = record(
     running=listing(ref("Job"), maxItems=20),
     series=listing(record(at=moment(), **_SUMS)),
     resources=listing(record(resource=text(), **_SUMS)),
-    results=record(**{name: whole(description="jobs") for name in _RESULTS}),
+    results=record(**_RESULTS),
 )
 _RUNNING = {key: value for key, value in JOB_EXAMPLE.items() if not key.startswith("errors")}
 _EXAMPLE = {

@@ -6,7 +6,7 @@ import { PATTERNS, cronWords } from "./cron.js";
 
 const SOURCES = [["url", "an address (https://…)"], ["source_path", "a file in the service's folder"],
   ["object", "a file in the store"]];
-const FORMS = [["csv"], ["ndjson"], ["json"]];
+const FORMS = [["csv"], ["xlsx"], ["ndjson"], ["json"]];
 const FORMATS = { import: [["", "by its name"], ...FORMS], export: FORMS };
 // what has a control of its own; the rest is JSON
 const SHOWN = ["resource", "resource_type", "format", "compression", "url", "source_path", "object"];

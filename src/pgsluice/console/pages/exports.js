@@ -41,10 +41,11 @@ export async function page(main, { query, signal }) {
 function form(place, about, made, changed, signal) {
   const preview = h("div", { class: "low" });
   let timer = null, asking = null;
+  signal.addEventListener("abort", () => { clearTimeout(timer); asking?.abort(); });
   const later = () => { clearTimeout(timer); timer = setTimeout(show, 350); };
   const chosen = fields(about, later), kept = filters(about, later), sorted = order(about, later);
   const limit = h("input", { type: "number", min: 0, step: 1, inputmode: "numeric", oninput: later });
-  const format = select(["csv", "ndjson", "json"], { onchange: () => { fit(); later(); } });
+  const format = select(["csv", ["xlsx", "xlsx (Excel)"], "ndjson", "json"], { onchange: () => { fit(); later(); } });
   const children = about.children.map(name => check(name, { value: name, onchange: later }));
   const within = h("fieldset", {}, h("legend", {}, "With their lists of"), h("div", { class: "row" }, children));
   const delimiter = select([["", "comma"], [";", "semicolon"], ["\t", "tab"], ["|", "|"]]);
@@ -55,21 +56,22 @@ function form(place, about, made, changed, signal) {
     field("Between cells", delimiter), field("No value is written as", nulls), header, formulas));
   const compression = select([["", "none"], "gzip", "zstd"]);
   const days = select([["", "as the service is set"], ["3600", "an hour"], ["86400", "a day"], ["604800", "a week"]]);
+  // rows of cells have no place for lists of others
+  const flat = () => format.value === "csv" || format.value === "xlsx";
   const fit = () => {
     csv.hidden = format.value !== "csv";
-    within.hidden = !children.length || format.value === "csv";
+    within.hidden = !children.length || flat();
   };
   const read = () => ({
     resource: about.name, format: format.value, fields: chosen.read(), order: sorted.read(),
     limit: limit.value === "" ? null : Number(limit.value),
-    include: format.value === "csv" ? null : marked(children),
+    include: flat() ? null : marked(children),
     ...(format.value === "csv" ? { delimiter: delimiter.value || null, null: nulls.value || null,
       header: header.box.checked ? null : false, escape_formulas: formulas.box.checked || null } : {}),
   });
   const show = async () => {
     asking?.abort();
     asking = new AbortController();
-    signal.addEventListener("abort", () => asking.abort());
     try {
       const what = { ...read(), format: "json", delimiter: null, null: null, header: null, escape_formulas: null };
       what.limit = Math.min(what.limit ?? ROWS, ROWS);

@@ -19,7 +19,7 @@ const COLUMNS = [
   { head: "Rejected", num: true, of: job => (job.counts.rejected ? "badly" : null),
     cell: job => (job.kind === "export" ? "–" : number(job.counts.rejected)) },
   { head: "Created", class: "nowrap", cell: job => time(job.created_at) },
-  { head: "Id", narrow: false, cell: job => h("code", { title: job.job_id }, `…${job.job_id.slice(-8)}`) },
+  { head: "Id", narrow: false, class: "nowrap", cell: job => h("code", { title: job.job_id }, `…${job.job_id.slice(-8)}`) },
   { head: "Took", num: true, cell: job => duration(job.metrics.duration_ms) },
 ];
 
@@ -87,7 +87,7 @@ export async function page(main, { query, signal }) {
   await draw();
   const loop = repeat(draw,
     // what takes long is not asked for all the time
-    () => Math.max(shown.jobs.some(isRunning) ? 1500 : 10_000, 10 * took), trouble);
+    () => Math.max(shown.jobs.some(isRunning) ? 1500 : 5000, 10 * took), trouble);
   return () => {
     clearTimeout(typing);
     loop.stop();

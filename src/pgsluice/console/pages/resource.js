@@ -29,7 +29,7 @@ export async function page(main, { name, signal }) {
       h("p", { class: "muted" }, "A header and one example to fill in; or the fields as a JSON Schema."),
       trouble,
       h("div", { class: "row" },
-        ["csv", "ndjson", "json"].map(form => h("button",
+        ["csv", "xlsx", "ndjson", "json"].map(form => h("button",
           { onclick: save(`${path}/template?format=${form}`, `${name}-template.${form}`) }, `Template ${form}`)),
         h("button", { onclick: save(`${path}?format=schema`, `${name}.schema.json`) }, "JSON Schema"))),
     examples(about));
@@ -44,7 +44,7 @@ function fields(about) {
     { head: "What it is", cell: field => [typeWords(field.type, field.values),
       h("div", { class: "hint" }, h("code", {}, field.type))] },
     { head: "Needed", cell: field => (field.required ? badge("required", "run") : needWords(field)) },
-    { head: "If left out", cell: field => (field.required ? "an error"
+    { head: "If left out", narrow: false, cell: field => (field.required ? "an error"
       : field.default ? defaultWords(field.default) : field.nullable ? "empty" : "made by the database") },
     { head: "Rules", class: "wrap", cell: field => [
       field.description && h("div", {}, field.description),

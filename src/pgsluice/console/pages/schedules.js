@@ -74,7 +74,7 @@ function shown(schedules, actions) {
       h("div", {}, h("button", { class: "plain small as-link", dataset: { focus: `ticks ${one.name}` },
         "aria-label": `${one.name}: its last ticks`, onclick: () => actions.ticks(one) }, one.name)),
       h("div", { class: "hint" }, does(one))] },
-    { head: "When", cell: one => [h("code", {}, one.cron),
+    { head: "When", cell: one => [h("code", { class: "nowrap" }, one.cron),
       h("div", { class: "hint" }, [cronWords(one.cron), one.time_zone].filter(Boolean).join(", "))] },
     { head: "Next", class: "nowrap", cell: one => (one.paused ? badge("paused") : time(one.next_at)) },
     { head: "Last", cell: one => last(one) },

@@ -11,7 +11,7 @@ from .package import Package
 from .pieces import MAX_RECORD_BYTES, Piece
 from .rows import DELIMITER, RowBatch
 from .sheet import Row, SheetParser, rows_of
-from .spool import unnamed_file, write
+from .spool import flush, unnamed_file, write
 from .workbook import Strings, Workbook
 
 # Whoever waits for pieces has other things to do too, such as telling that it is alive.
@@ -98,6 +98,7 @@ class XlsxReader:
                 open_one.close()
 
     def _find_header(self) -> Iterator[Piece]:
+        flush(self._file)
         self._file.seek(0)
         package = self._package = Package(self._file, self._options.max_bytes)
         book = Workbook(package)

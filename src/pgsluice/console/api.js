@@ -84,7 +84,7 @@ export function withQuery(path, values) {
   return query.size ? `${path}?${query}` : path;
 }
 
-export function headers(more = {}) {
+function headers(more = {}) {
   const own = key();
   return { "Accept-Profile": "default", ...more, ...(own ? { "X-API-Key": own } : {}) };
 }

@@ -60,7 +60,8 @@ export function mappingForm() {
         h("button", { type: "button", class: "small", onclick: () => leaveOut(unknown) },
           unknown.length === 1 ? "Leave it out" : "Leave them out"))),
       found.twice.length > 0 && notice("bad", `Two names mean the same field: ${found.twice.join(", ")}. Leave one out.`),
-      found.missing.length > 0 && notice("", `New rows also need ${found.missing.join(", ")}; without, only rows that exist can be updated.`));
+      found.missing.length > 0 && notice("",
+        `New rows also need ${found.missing.join(", ")}; without, only rows that exist can be updated.`));
   }
 
   function leaveOut(columns) {

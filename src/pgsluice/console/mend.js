@@ -39,7 +39,8 @@ function grid(job, found, onsent) {
     replace(body, rows.slice(page * PAGE, (page + 1) * PAGE).map(row => line(row)));
     replace(pager, rows.length > PAGE && [
       h("button", { type: "button", disabled: page === 0, onclick: () => turn(-1) }, "Previous"),
-      h("span", { class: "muted" }, `Records ${number(page * PAGE + 1)} to ${number(Math.min(rows.length, (page + 1) * PAGE))} of ${number(rows.length)}`),
+      h("span", { class: "muted" }, `Records ${number(page * PAGE + 1)} to `
+        + `${number(Math.min(rows.length, (page + 1) * PAGE))} of ${number(rows.length)}`),
       h("button", { type: "button", disabled: (page + 1) * PAGE >= rows.length, onclick: () => turn(1) }, "Next")]);
   };
   const turn = by => { page += by; draw(); };
@@ -113,7 +114,8 @@ function grid(job, found, onsent) {
     h("h2", { tabindex: "-1" }, "Mend rejects"),
     h("p", { class: "lead" }, "Edit what is marked, then send the mended records as a new import that is linked to this one. ",
       "Arrow keys up and down go from record to record."),
-    found.more && notice("", `These are the first ${number(rows.length)} of ${number(job.counts.rejected)} rejects. Download the rejects to mend all of them elsewhere.`),
+    found.more && notice("", `These are the first ${number(rows.length)} of ${number(job.counts.rejected)} `
+      + "rejects. Download the rejects to mend all of them elsewhere."),
     h("div", { class: "scroll grid-scroll", tabindex: "0", role: "region", "aria-label": "Rejected records" },
       h("table", { class: "mend", onkeydown: walk },
         h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "num" }, "Row"),

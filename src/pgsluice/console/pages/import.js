@@ -48,7 +48,8 @@ export async function page(main, { query, signal }) {
       if (peeked.encoding && !encoding) options.set("encoding", peeked.encoding);
       replace(about, h("p", {}, h("b", {}, file.name), ` · ${bytes(file.size)} · ${peeked.format}`),
         peeked.note && notice("", peeked.note),
-        peeked.encoding && notice("warn", `The text is not UTF-8; it is read as ${peeked.encoding}. Another encoding stands under Options.`));
+        peeked.encoding && notice("warn", `The text is not UTF-8; it is read as ${peeked.encoding}. `
+          + "Another encoding can be chosen under Options."));
       replace(main.querySelector("#chosen"), about);
       setup.hidden = false;
       if (!touched) await guess();

@@ -154,4 +154,5 @@ function about(job) {
   ]));
 }
 
-const option = value => h("code", {}, value === "\t" ? "tab" : typeof value === "string" ? value : JSON.stringify(value));
+const option = value => h("code", {},
+  value === "\t" ? "tab" : typeof value === "string" ? value : JSON.stringify(value));

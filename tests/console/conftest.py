@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if program is None:
         pytest.skip("no Chromium in PATH: install it (Debian: apt-get install chromium)")
-    expect.set_options(timeout=15_000)
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=_FLAGS)
         yield running
@@ -60,7 +60,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     def go(service: Any, path: str = "/", *, wait: bool = True, **options: Any) -> Page:
         own = {"viewport": {"width": 1200, "height": 900}, "locale": "en-GB", "timezone_id": "UTC"}
         page = browser.new_context(**(own | options)).new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("console", note)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))

@@ -152,7 +152,8 @@ def test_an_import_is_watched_and_cancelled(
     visit: Callable[..., Page], service: Service, tmp_path: Path
 ) -> None:
     with psycopg.connect(service.dsn, autocommit=True) as database:
-        database.execute(SLOW.encode())
+        # long enough to be seen on any machine; the cancel ends it
+        database.execute(SLOW.replace("pg_sleep(1)", "pg_sleep(20)").encode())
     page = visit(service, "/import?resource=users")
     rows = "".join(f"w{n}@example.org,W {n},reader\n" for n in range(60_000))
     choose(page, tmp_path / "many.csv", "email,name,role\n" + rows)

@@ -58,6 +58,7 @@ begin;
 \ir ../sql/core/sql_duplicates.sql
 \ir ../sql/core/sql_late.sql
 \ir ../sql/core/sql_match_faults.sql
+\ir ../sql/core/sql_todo.sql
 \ir ../sql/core/sql_match.sql
 \ir ../sql/core/sql_hidden.sql
 \ir ../sql/core/sql_list_match.sql

@@ -152,6 +152,8 @@ comment on column sluice.step.lo is 'cast: first block of the stage; merge: firs
 comment on column sluice.step.hi is 'the block or record number behind the last one';
 comment on column sluice.step.rows is
 'cast: rows written to the plan; merge: rows that the plan must hold for this range';
+comment on column sluice.step.inserted is 'rows to insert, and in the end those that were';
+comment on column sluice.step.updated is 'rows to update, and in the end those that were';
 create index step_todo on sluice.step (job_id, kind, step_id) where state = 'todo';
 create index step_job on sluice.step (job_id);
 

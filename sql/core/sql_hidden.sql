@@ -14,7 +14,7 @@ select e'create temporary table pgsluice_found on commit drop as\n' || string_ag
         )),
         format('from %s as p', p_spec ->> 'plan'),
         regexp_replace(
-            sluice.sql_finders(jsonb_set(p_spec, '{keys}', jsonb_build_array(k))),
+            sluice.sql_finders(jsonb_set(p_spec, '{keys}', jsonb_build_array(k)), '{}'),
             'left join', 'inner join'
         )
     ), e'\nunion all\n' order by (k ->> 'place')::integer

@@ -88,6 +88,10 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_into constant text := format('insert into %s (_n, _via, _action, _errors%s) ', p_job.spec ->> 'work', (
+        select string_agg(format(', %I', i), '' order by place)
+        from jsonb_array_elements_text(p_job.spec -> 'identity') with ordinality as u (i, place)
+    ));
     v_first bigint;
     v_last bigint;
     v_middle bigint;
@@ -96,7 +100,15 @@ declare
 begin
     begin
         perform set_config('search_path', sluice.own_path(p_job.spec), true);
-        execute p_job.statements ->> 'match' using p_from, p_to;
+        if p_job.received <= 1000 then
+            execute v_into || (p_job.statements ->> 'match') using p_from, p_to;
+        else
+            -- Postgres reads with several processes for a new table only
+            execute 'create temporary table pgsluice_matched on commit drop as '
+                || (p_job.statements ->> 'match') using p_from, p_to;
+            execute v_into || 'select m.* from pg_temp.pgsluice_matched as m';
+            drop table pg_temp.pgsluice_matched;
+        end if;
         return p_guilty;
     exception when others then
         v_code := sqlstate;
@@ -155,6 +167,51 @@ comment on function sluice.leave_merged(sluice.job) is
 'Takes the records of done merge steps out of a match that is made again: they are judged for
  good.';
 
+create or replace function sluice.imply(p_job sluice.job)
+returns sluice.job
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_implied boolean := p_job.received > 1000 and sluice.may_imply(p_job.spec) and not exists (
+        -- those that are merged would be taken for new
+        select from sluice.step as s
+        where s.job_id = p_job.job_id and s.kind = 'merge' and s.state = 'done'
+    );
+begin
+    if v_implied then
+        execute sluice.sql_probe(p_job.spec) into v_implied using least(100, 200000.0 / p_job.received);
+    end if;
+    if v_implied <> sluice.is_implied(p_job.spec) then
+        p_job.spec := p_job.spec || jsonb_build_object('implied', v_implied);
+        p_job.statements := sluice.import_statements(p_job.spec);
+        update sluice.job as j
+        set spec = p_job.spec, statements = p_job.statements
+        where j.job_id = p_job.job_id;
+    end if;
+    return p_job;
+end;
+$$;
+comment on function sluice.imply(sluice.job) is
+'Decides what a record without a row in the work table will be, a new row or one that stays, by what
+ most of some 2,000 records are. Returns the job with its statements.';
+
+create or replace function sluice.find_duplicates(p_job sluice.job, p_step sluice.step)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    execute p_job.statements -> 'duplicates' ->> (p_step.lo - 1)::integer;
+    update sluice.step as s
+    set state = 'done', rows = 0, finished_at = clock_timestamp()
+    where s.step_id = p_step.step_id;
+    return 0;
+end;
+$$;
+comment on function sluice.find_duplicates(sluice.job, sluice.step) is
+'Finds the records of the file that have the step''s lo-th key in common. No progress: 0.';
+
 create or replace function sluice.match_step(p_job sluice.job, p_step sluice.step)
 returns bigint
 language plpgsql volatile
@@ -163,7 +220,9 @@ set intervalstyle = 'postgres'
 set extra_float_digits = 1
 set bytea_output = 'hex'
 set jit = off
-set work_mem = '256MB'
+set work_mem = '128MB'
+-- little of what is read is passed on
+set parallel_tuple_cost = 0
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -178,6 +237,10 @@ declare
     v_unknown text[];
     v_lists constant jsonb := coalesce(p_job.statements -> 'children', '[]');
 begin
+    perform set_config('datestyle', 'ISO, YMD', true);
+    if p_step.lo > 0 then
+        return sluice.find_duplicates(p_job, p_step);
+    end if;
     -- the plan is unlogged: after a crash of Postgres it is empty, not absent
     execute format('select count(*) from %s as p', p_job.spec ->> 'plan') into v_rows;
     if v_rows <> (
@@ -187,13 +250,13 @@ begin
         perform sluice.cast_again(p_job.job_id);
         return 0;
     end if;
-    perform set_config('datestyle', 'ISO, YMD', true);
-    -- a plan without statistics gets bad joins
-    execute format('analyze %s', p_job.spec ->> 'plan');
-    for v_list in select l from jsonb_array_elements(v_lists) as l loop
-        execute v_list ->> 'errors';
-    end loop;
-    for v_statement in select s from jsonb_array_elements_text(p_job.statements -> 'duplicates') as s loop
+    for v_statement in
+        select s from jsonb_array_elements_text(p_job.statements -> 'duplicates') as s
+        where not exists (
+            select from sluice.step as o
+            where o.job_id = p_job.job_id and o.kind = 'match' and o.lo > 0
+        )
+    loop
         execute v_statement;
     end loop;
     for v_list in select l from jsonb_array_elements(v_lists) as l loop
@@ -207,6 +270,7 @@ begin
         );
     end if;
     execute format('analyze %s', p_job.spec ->> 'extra');
+    p_job := sluice.imply(p_job);
     perform sluice.match_range(p_job, 0, 9223372036854775807, 0);
     perform sluice.leave_merged(p_job);
     perform sluice.reject_hidden(p_job);
@@ -248,12 +312,8 @@ begin
     end if;
     execute format('select count(distinct e._n) from %s as e where e._dropped', p_job.spec ->> 'extra')
     into v_dropped;
-    execute format($sql$
-        select count(*) filter (where w._action = 'i'), count(*) filter (where w._action in ('u', 'c'))
-        from %s as w
-        where w._action in ('i', 'u', 'c') and not exists (select from %s as e where e._n = w._n)
-    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
-    into v_inserts, v_updates;
+    select t.o_inserts, t.o_updates + t.o_lists into v_inserts, v_updates
+    from sluice.count_todo(p_job.spec, 0, 9223372036854775807) as t;
 
     update sluice.job as j
     set

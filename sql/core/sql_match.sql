@@ -54,8 +54,8 @@ from (
 where (k ->> 'usable')::boolean;
 end;
 comment on function sluice.sql_finders(jsonb, integer[]) is
-'SQL of the joins by which records find their rows, one a key. p_stored: the columns, by attnum, that
- they bring along, so that the rows need not be joined once more.';
+'SQL of the joins by which records find their rows, one a key. p_stored: the columns, by attnum,
+ that they bring along, so that the rows need not be joined once more.';
 
 create or replace function sluice.sql_match(p_spec jsonb)
 returns text
@@ -141,7 +141,8 @@ changed as (
         string_agg(case
             when f ->> 'has' = 'true' then 'p.' || (f ->> 'ident')
             else format(
-                'case when %s then p.%s else p._t_%s end', f ->> 'has', f ->> 'ident', f ->> 'attnum'
+                'case when %s then p.%s else p._t_%s end',
+                f ->> 'has', f ->> 'ident', f ->> 'attnum'
             )
         end, ', ' order by (f ->> 'attnum')::integer) as sent,
         string_agg('p._t_' || (f ->> 'attnum') || case
@@ -247,7 +248,8 @@ select concat_ws(e'\n',
         || case when (p_spec -> 'options' ->> 'results')::boolean
             then ' or r._action = ''=''' else '' end
 )
-from identity as i, keys as k, finders as d, conflicts as o, changed, late as l, stored as st, faults;
+from
+    identity as i, keys as k, finders as d, conflicts as o, changed, late as l, stored as st, faults;
 end;
 comment on function sluice.sql_match(jsonb) is
 'The SQL of the match, $1, $2: record numbers from, to: each record finds its row by the keys in

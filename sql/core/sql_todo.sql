@@ -14,7 +14,7 @@ select
     and not (p_spec ->> 'self')::boolean
     and p_spec ->> 'role' is null
     and (p_spec -> 'options' ->> 'results')::boolean is not true
-    and p_spec -> 'options' ->> 'mode' is distinct from 'update'
+    and coalesce(p_spec -> 'options' ->> 'mode', 'upsert') <> 'update'
     and p_spec -> 'identity' <> '[]'
     and not exists (
         select from jsonb_array_elements(p_spec -> 'fields') as f

@@ -126,11 +126,13 @@ begin
             where u.resource = v_resource.name
         ),
         'domain_messages', (
-            select coalesce(jsonb_object_agg(c.conname, obj_description(c.oid, 'pg_constraint')), '{}')
+            -- not obj_description: it would be asked of every constraint of the database
+            select coalesce(jsonb_object_agg(c.conname, d.description), '{}')
             from pg_attribute as a
             inner join pg_constraint as c on a.atttypid = c.contypid
+            inner join pg_description as d on c.oid = d.objoid
             where a.attrelid = v_resource.target and a.attnum > 0
-                and obj_description(c.oid, 'pg_constraint') is not null
+                and d.classoid = 'pg_constraint'::regclass and d.objsubid = 0
         ),
         'children', (
             select coalesce(jsonb_agg(r.name order by r.name), '[]')

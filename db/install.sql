@@ -34,6 +34,8 @@ commit;
 \ir apply.psql
 \set m 0006_metadata
 \ir apply.psql
+\set m 0007_quotas
+\ir apply.psql
 
 -- Functions and views: replaced as a whole on every run.
 begin;
@@ -75,6 +77,7 @@ begin;
 \ir ../sql/core/fire.sql
 \ir ../sql/core/delivery.sql
 \ir ../sql/core/create_stage.sql
+\ir ../sql/core/quota.sql
 \ir ../sql/core/receive.sql
 \ir ../sql/core/accept.sql
 \ir ../sql/core/fault_class.sql

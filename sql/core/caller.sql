@@ -65,6 +65,7 @@ begin
     return jsonb_build_object(
         'caller', v_key.key_id, 'key_id', v_key.key_id, 'name', v_key.name,
         'scopes', v_key.scopes, 'resources', v_key.resources, 'profile', v_key.profile,
+        'has_quota', v_key.max_uploads is not null or v_key.max_bytes_per_day is not null,
         'rate', sluice.count_request(
             v_key.key_id::text, coalesce(v_key.rate_limit, admit.rate_limit)
         )

@@ -66,6 +66,7 @@ declare
         sluice.export_request(resources, format, request), null
     );
 begin
+    perform sluice.check_bytes();
     if idempotency_key is not null then
         perform sluice.idempotency_store(idempotency_key, idempotency_scope, v_id, digest, 202);
     end if;

@@ -146,6 +146,9 @@ begin
         ))
     where j.job_id = v_job.job_id;
     perform sluice.end_job(v_job.job_id);
+    perform sluice.count_bytes(v_job.key_id, (
+        select sum(f.bytes)::bigint from sluice.export_file as f where f.job_id = v_job.job_id
+    ), p_refuse => false);
     -- a file that was asked to be kept longer than jobs are keeps its job
     update sluice.job as j
     set expires_at = greatest(j.expires_at, (

@@ -34,23 +34,28 @@ returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_key_id uuid;
 begin
     update sluice.job as j
     set
         received = j.received + records,
         bytes = j.bytes + receive_segment.bytes,
         heartbeat_at = clock_timestamp()
-    where j.job_id = receive_segment.job_id and j.state = 'receiving';
+    where j.job_id = receive_segment.job_id and j.state = 'receiving'
+    returning j.key_id into v_key_id;
     if not found then
         raise exception 'the upload % was given up', job_id using
             errcode = 'IO409', hint = 'send the file again';
     end if;
     perform sluice.store_lines(job_id, lines);
+    perform sluice.count_bytes(v_key_id, bytes);
 end;
 $$;
 comment on function sluice.receive_segment(uuid, bigint, bigint, jsonb) is
 'Counts a segment in the transaction that copied it. lines: [[n, line], …]: from record n on,
- records stand one per line. IO409 when the sweeper gave the upload up.';
+ records stand one per line. IO409 when the sweeper gave the upload up, IO429 when
+ its key may store no more today.';
 
 create or replace function sluice.receive_heartbeat(job_id uuid)
 returns void

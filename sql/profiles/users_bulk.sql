@@ -254,13 +254,16 @@ begin
     v_job := sluice.bulk_repeat(sluice.idempotency_scope(v_route), v_key, v_digest);
     if v_job.job_id is not null then
         return sluice.bulk_json(v_job, request_id) || '{"duplicate": true}';
-    elsif queued then
+    end if;
+    perform sluice.check_bytes(octet_length(body));
+    if queued then
         v_job := sluice.bulk_stage(body, 'line', 'receiving');
         v_job := sluice.accept_import(v_job.job_id, null, '{}', v_job.received, v_job.bytes);
         perform sluice.enqueue_wakeup();
     else
         v_job := sluice.bulk_import(body);
     end if;
+    perform sluice.count_bytes(v_job.key_id, v_job.bytes);
     perform sluice.idempotency_store(
         v_key, v_route, v_job.job_id, v_digest, case when queued then 202 else 200 end
     );

@@ -81,6 +81,7 @@ class Caller:
     name: str | None = None
     scopes: frozenset[str] = frozenset()
     profile: str | None = None
+    has_quota: bool = False
     rate: dict[str, Any] = field(default_factory=dict)
 
 
@@ -235,4 +236,7 @@ def problem_of(exc: Exception) -> ProblemError:
         return ProblemError(400, "the request holds a NUL character, which no text here can hold")
     if not isinstance(exc, Error) or exc.sqlstate is None:
         return problem_of_sqlstate("XX000", None, None)
-    return problem_of_sqlstate(exc.sqlstate, exc.diag.message_primary, exc.diag.message_hint)
+    said = exc.diag
+    return problem_of_sqlstate(
+        exc.sqlstate, said.message_primary, said.message_hint, said.message_detail
+    )

@@ -138,6 +138,8 @@ SCHEMAS: dict[str, Schema] = {
         role=text(nullable=True),
         profile=text(nullable=True),
         rate_limit=whole(nullable=True),
+        max_uploads=whole(nullable=True),
+        max_bytes_per_day=whole(nullable=True),
         created_at=moment(),
         expires_at=moment(nullable=True),
         revoked_at=moment(nullable=True),

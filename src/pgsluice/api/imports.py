@@ -11,11 +11,12 @@ from ..ingest.format import Format, detect
 from ..ingest.receive import Upload
 from . import import_doc, options
 from .accepted import accepted, replayed
-from .head import format_of, judge_head, judge_options, judge_source, require_resource
+from .head import format_of, judge_head, judge_options, judge_source, least_size, require_resource
 from .idempotency import SCOPE, beat, claimed, compare, read_key
 from .incoming import MULTIPART, IncomingFile, Received, media_type_of, opened
 from .profile import defaults_of
 from .query import parse_query
+from .quota import within_quota
 from .service import AnyRequest, Service, service_of
 
 
@@ -32,7 +33,8 @@ async def post_import(request: AnyRequest) -> Response[bytes]:
             if first is not None:
                 await _compare(request, received, first)
                 return await replayed(request, service, first)
-            job = await _receive(request, service, received, key)
+            async with within_quota(service.pool, least_size(request)):
+                job = await _receive(request, service, received, key)
     return await accepted(request, service, job, key, SCOPE)
 
 

@@ -57,7 +57,9 @@ begin
     -- known to this session alone; undone with the transaction. Its commit waits for the disk: what
     -- crashes Postgres at once would never be counted
     perform set_config('sluice.claim', p_claim::text, false);
-    return jsonb_build_object('status', 'claimed', 'job_id', p_job_id);
+    return jsonb_build_object(
+        'status', 'claimed', 'job_id', p_job_id, 'kind', case when p_claim ? 'step' then 'step' else 'job' end
+    );
 end;
 $$;
 comment on function sluice.claimed(jsonb, uuid) is

@@ -166,7 +166,7 @@ begin
     perform sluice.check_options(options);
     if resource is not null then
         perform sluice.check_resource(resource);
-        perform sluice.table_spec(resource);
+        perform sluice.known_table(sluice.known_resource(resource));
     end if;
 end;
 $$;

@@ -78,7 +78,7 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     transfers = pool_of(settings, size, "pgsluice transfer", SLOW_SECONDS)
     async with calls, transfers:
         hands: list[tuple[Hand, int]] = [
-            (Steps(calls), settings.import_sessions),
+            (Steps(calls, news), settings.import_sessions),
             (Fetches(transfers, settings, stopping), settings.fetches),
             (Housekeeping(calls), 1),
             (Clock(calls), 1),

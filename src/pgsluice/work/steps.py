@@ -6,6 +6,7 @@ from typing import Any
 
 from ..database import Pool, StatementCancelled, call
 from ..memory import resident_bytes
+from .news import News
 
 log = logging.getLogger("pgsluice.work")
 
@@ -19,9 +20,12 @@ class Steps:
     """A hand for imports: a step at a time, whichever SQL says is next."""
 
     calm = 0.0  # an import of a hundred records takes less than any calm
+    words = ("work", "step")
+    one_by_one = True
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, news: News) -> None:
         self._pool = pool
+        self._news = news
 
     async def once(self) -> float | None:
         """Take one step and carry it out."""
@@ -45,9 +49,12 @@ class Steps:
         async with self._pool.connection() as conn:
             while True:
                 reply: dict[str, Any] = await call(conn, "next_step")
-                # What is claimed has been committed as begun: now carry it out.
                 if reply["status"] != "claimed":
                     return reply
+                # What is claimed has been committed as begun: now carry it out.
+                if reply["kind"] == "step":
+                    # A large import has steps for others too.
+                    self._news.tell("step")
 
 
 def _tell(reply: dict[str, Any], seconds: float) -> None:

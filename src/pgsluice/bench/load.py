@@ -1,0 +1,33 @@
+"""Import and export of whole files, by every contender."""
+
+import argparse
+from typing import Any
+
+from . import wide
+from .contenders import EXPORTS, IMPORTS, own
+from .place import Place
+from .report import show, summary
+from .runs import measure
+from .service import serving
+from .sets import SETS
+
+SET_NAMES = tuple(SETS)
+KINDS = (*IMPORTS, *EXPORTS)
+GROUPS = {"import": IMPORTS, "export": EXPORTS}
+__all__ = ["GROUPS", "KINDS", "SET_NAMES", "run", "show"]
+
+
+def run(place: Place, given: argparse.Namespace) -> dict[str, Any]:
+    """Measure what the command line asks for; the report."""
+    if "wide" in given.set:
+        place.ask(wide.definition())
+    results = []
+    with serving(place) as service:
+        contenders = own(place, service)
+        for rows in given.rows:
+            for name in given.set:
+                results += measure(
+                    place, SETS[name], rows, given.only, contenders,
+                    runs=given.runs, limit=given.limit,
+                )  # fmt: skip
+    return summary(place, results, contenders, {}, given.runs)

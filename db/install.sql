@@ -88,6 +88,7 @@ begin;
 \ir ../sql/core/merge_levels.sql
 \ir ../sql/core/step_finish.sql
 \ir ../sql/core/move_on.sql
+\ir ../sql/core/gate.sql
 \ir ../sql/core/carry_out.sql
 \ir ../sql/core/claim.sql
 \ir ../sql/core/next_step.sql

@@ -17,6 +17,9 @@ begin
         perform set_config('synchronous_commit', 'off', true);
     end if;
     begin
+        if v_kind = 'merge' then
+            perform sluice.pass_gate(p_job.resource);
+        end if;
         v_rows := case v_kind
             when 'cast' then sluice.cast_step(p_job, p_step)
             when 'match' then sluice.match_step(p_job, p_step)

@@ -5,7 +5,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_alone constant boolean := (p_job.options ->> 'atomic')::boolean is true
-        or p_job.options ->> 'dry_run' = 'write';
+        or (p_job.options ->> 'dry_run' = 'write') is true;
     v_kind text := p_step.kind;
     v_rows bigint;
     v_code text;

@@ -201,7 +201,7 @@ declare
     v_isolated record;
     v_code text;
     v_alone constant boolean := (p_job.options ->> 'atomic')::boolean is true
-        or p_job.options ->> 'dry_run' = 'write';
+        or (p_job.options ->> 'dry_run' = 'write') is true;
 begin
     execute format($sql$
         select count(*) from %s as w

@@ -28,6 +28,10 @@ def add(commands: Any) -> argparse.ArgumentParser:
         help=f"of {', '.join((*load.KINDS, *load.GROUPS))} (all)",
     )  # fmt: skip
     parser.add_argument(
+        "--peers", type=_names(load.PEER_NAMES, {"none": ()}), default=["batch"],
+        help=f"of {', '.join(load.PEER_NAMES)}; or all, or none (batch)",
+    )  # fmt: skip
+    parser.add_argument(
         "--limit", type=float, default=3600.0, help="seconds after which a run is ended (3600)"
     )
     parser.add_argument(

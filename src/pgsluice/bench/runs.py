@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .contenders import FLOOR, OURS, PSQL, SCRIPT, Case, Contender, copy_in
 from .meter import Figures, Meter
@@ -53,9 +53,11 @@ def _one_run(table: "_Table", result: Result, contender: Contender, limit: float
     case = result.case
     table.restore(is_loaded=case.kind != "first")
     try:
+        if contender.own_table:
+            table.restore_own(contender, case, limit)
         with Meter(table.place, limit) as meter:
             contender.work(meter, case)
-        table.check(case.files)
+        table.check(case.files, contender.table(case.set))
     except BenchError as exc:
         if contender.name in (OURS, SCRIPT, FLOOR, PSQL):
             raise
@@ -80,14 +82,21 @@ class _Table:
         load = [copy_in(self.one, self.files.clean)] if is_loaded else []
         self.place.ask(*self.one.prepare, *load, f"vacuum (analyze) {table}", "checkpoint")
 
-    def check(self, files: Files) -> None:
+    def restore_own(self, contender: Contender, case: Case, limit: float) -> None:
+        """The same for one that makes its table itself: by its own first load."""
+        self.place.ask("drop schema if exists bench_dlt, bench_dlt_staging cascade")
+        if case.kind != "first":
+            contender.work(Meter(self.place, limit), replace(case, kind="first", files=self.files))
+            self.place.ask(f"vacuum (analyze) {contender.table(self.one)}", "checkpoint")
+
+    def check(self, files: Files, table: str) -> None:
         """That the table holds just the good records of these files."""
         if files not in self._expected:
             self._expected[files] = self._sum_of(files)
-        found = self.place.ask(self._sum(self.one.table))
+        found = self.place.ask(self._sum(table))
         if found != self._expected[files]:
             raise BenchError(
-                f"{self.one.table} holds other rows than it must: {found} instead of "
+                f"{table} holds other rows than it must: {found} instead of "
                 f"{self._expected[files]} (rows|checksum)"
             )
 

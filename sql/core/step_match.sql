@@ -6,6 +6,16 @@ as $$
 declare
     v_total bigint;
 begin
+    -- a clean file needs no table of its rejects
+    execute format(
+        'select (exists (select from %s as p where p._errors is not null)'
+        ' or exists (select from %s as x where not x._dropped)'
+        ' or exists (select from %s as w where w._errors is not null))::integer',
+        p_job.spec ->> 'plan', p_job.spec ->> 'extra', p_job.spec ->> 'work'
+    ) into v_total;
+    if v_total = 0 then
+        return 0;
+    end if;
     execute format($sql$
         create temporary table pgsluice_rejects on commit drop as
         select x._n, jsonb_agg(x.error order by x.part, x.place) as errors

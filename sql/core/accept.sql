@@ -97,6 +97,13 @@ as $$
 declare
     v_job sluice.job;
 begin
+    -- segments are not waited for at their commits: a crash since may have taken the last of them
+    perform from sluice.job as j
+    where j.job_id = receive_finish.job_id and j.state = 'receiving' and j.received <> receive_finish.received;
+    if found then
+        raise exception 'a part of the upload was lost in a crash of Postgres' using
+            errcode = 'IO503', hint = 'send the file again: nothing of it was accepted';
+    end if;
     v_job := sluice.accept_import(job_id, resource, options, received, bytes);
     if idempotency_key is not null then
         perform sluice.idempotency_store(idempotency_key, idempotency_scope, v_job.job_id, digest, 202);
@@ -108,4 +115,4 @@ $$;
 comment on function sluice.receive_finish(uuid, text, jsonb, bigint, bigint, text, text, text) is
 'The commit that accepts an upload: state, counts, idempotency result and queue entry together.
  Returns the job. IO400 for what the file or the options get wrong; the upload is then to be
- aborted.';
+ aborted. IO503 when a crash of Postgres has taken a part of it.';

@@ -1,5 +1,5 @@
--- The gate of a resource: merge steps of imports go through it side by side; a small import that has
--- met one of them in its way closes it for a moment.
+-- The gate of a resource: merge steps of imports go through it side by side; a small import that
+-- has met one of them in its way closes it for a moment.
 
 create or replace function sluice.gate_key(p_resource text)
 returns bigint

@@ -7,6 +7,9 @@ returns jsonb
 language sql volatile
 set search_path = pg_catalog, pg_temp
 begin atomic
+-- nothing is promised before the commit that accepts the upload, and that one brings all earlier
+-- ones to the disk
+select set_config('synchronous_commit', 'off', true);
 -- the other options are judged when the job is accepted: they may stand behind the file
 select sluice.copy_statements(sluice.create_stage(
     format, header, sluice.parse_options(options), file_name, false
@@ -37,6 +40,8 @@ as $$
 declare
     v_key_id uuid;
 begin
+    -- as for sluice.receive_begin
+    perform set_config('synchronous_commit', 'off', true);
     update sluice.job as j
     set
         received = j.received + records,

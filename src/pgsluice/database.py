@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import select
 from collections.abc import AsyncGenerator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -185,6 +186,16 @@ async def listen(dsn: str, channel: str) -> AsyncGenerator[str | None, None]:
             yield told.payload
 
 
+def _has_spoken(conn: Connection) -> bool:
+    """Whether the server sent something unasked: it then closes an idle connection, or has.
+
+    Asking it costs a round trip for each connection that is taken, which this does not.
+    """
+    poll = select.poll()
+    poll.register(conn.pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def new_pool(
     dsn: str, *, size: int, name: str, stall: int = STALL_SECONDS, **parameters: object
 ) -> Pool:
@@ -198,6 +209,8 @@ def new_pool(
     told = " ".join(f"-c sluice.{key}={value}" for key, value in parameters.items())
 
     async def check(conn: Connection) -> None:
+        if not _has_spoken(conn):
+            return
         try:
             await AsyncConnectionPool.check_connection(conn)
         except Error:

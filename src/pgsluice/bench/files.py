@@ -1,4 +1,4 @@
-"""Import and export of whole files, by every contender."""
+"""`pgsluice bench files`: import and export of whole files, by every contender."""
 
 import argparse
 from typing import Any

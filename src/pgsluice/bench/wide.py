@@ -1,5 +1,7 @@
 """A table of 60 columns, and the script that an expert would write for it."""
 
+from functools import cache
+
 TABLE = "bench.wide"
 # by the first letter of a column
 _TYPES = {"t": "text", "n": "integer", "m": "numeric(12, 2)", "d": "date", "s": "timestamptz",
@@ -87,9 +89,11 @@ def _tail(n: int) -> str:
     return ",".join(cells) + "\n"
 
 
-_TAILS = [_tail(n) for n in range(997)]
+@cache
+def _tails() -> list[str]:
+    return [_tail(n) for n in range(997)]
 
 
 def line(key: str, code: str, n1: str, t1: str, n: int) -> str:
     """A line of CSV; all but its first cells repeat after 997 lines."""
-    return f"{key},{code},{t1},{_TAILS[n % 997].format(n1)}"
+    return f"{key},{code},{t1},{_tails()[n % 997].format(n1)}"

@@ -133,6 +133,10 @@ create index job_runs on sluice.job (accepted) where state = 'processing';
 create index job_receives on sluice.job (heartbeat_at) where state = 'receiving';
 create index job_unswept on sluice.job (completed_at) where not swept and completed_at is not null;
 create index job_created on sluice.job (created_at desc, job_id desc);
+create index job_of_resource on sluice.job (resource, created_at desc, job_id desc);
+create index job_of_kind on sluice.job (kind, created_at desc, job_id desc);
+create index job_stopped on sluice.job (state, created_at desc, job_id desc)
+where state in ('failed', 'cancelled');
 create index job_parent on sluice.job (parent_job_id) where parent_job_id is not null;
 
 create table sluice.step (

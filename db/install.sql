@@ -36,6 +36,8 @@ commit;
 \ir apply.psql
 \set m 0007_quotas
 \ir apply.psql
+\set m 0008_logins
+\ir apply.psql
 
 -- Functions and views: replaced as a whole on every run.
 begin;
@@ -70,6 +72,7 @@ begin;
 \ir ../sql/core/count.sql
 \ir ../sql/core/hold_job.sql
 \ir ../sql/core/lease.sql
+\ir ../sql/core/login.sql
 \ir ../sql/core/cron.sql
 \ir ../sql/core/schedule_request.sql
 \ir ../sql/core/schedule.sql
@@ -87,6 +90,7 @@ begin;
 \ir ../sql/core/step_merge.sql
 \ir ../sql/core/merge_levels.sql
 \ir ../sql/core/step_finish.sql
+\ir ../sql/core/fence.sql
 \ir ../sql/core/move_on.sql
 \ir ../sql/core/gate.sql
 \ir ../sql/core/carry_out.sql

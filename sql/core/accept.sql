@@ -16,7 +16,9 @@ begin
     v_spec := sluice.import_spec(
         p_job.job_id, p_resource, p_job.header, p_job.shape, v_options
     );
-    perform sluice.check_role(sluice.key_role(p_job.key_id), v_spec);
+    perform sluice.check_role(
+        coalesce(sluice.key_login(p_job.key_id), sluice.key_role(p_job.key_id)), v_spec
+    );
     if v_options ->> 'dry_run' = 'write' and p_received > 100000 then
         raise exception 'dry_run=write takes at most 100000 records, the file has %', p_received using
             errcode = 'IO400', hint = 'use dry_run=true, which writes nothing at all';

@@ -167,6 +167,9 @@ begin
         if not found then
             return null;
         elsif sluice.hold_job(v_job.job_id) and sluice.hold_slot(v_job) then
+            if v_job.spec ->> 'login' is not null then
+                return sluice.open_fence(v_job, v_step);
+            end if;
             return sluice.carry_out(v_job, v_step);
         end if;
         update sluice.step as s

@@ -53,7 +53,8 @@ create or replace function sluice.create_api_key(
     rate_limit integer default null,
     expires_at timestamptz default null,
     max_uploads integer default null,
-    max_bytes_per_day bigint default null
+    max_bytes_per_day bigint default null,
+    login text default null
 )
 returns text
 language plpgsql volatile
@@ -92,15 +93,20 @@ begin
         raise exception 'unknown resource %', coalesce(quote_literal(v_bad), 'null') using
             errcode = 'IO400', hint = 'select name from sluice.resource shows which there are';
     end if;
+    if role is not null and login is not null then
+        raise exception 'a key has a role or a login, not both' using
+            errcode = 'IO400', hint = 'a login is a role: grant it what it is to have';
+    end if;
     perform sluice.check_key_role(role);
+    perform sluice.check_key_login(login);
     insert into sluice.api_key as k (
         key_id, name, hash, hint, scopes, resources, role, profile, rate_limit, expires_at,
-        max_uploads, max_bytes_per_day
+        max_uploads, max_bytes_per_day, login
     )
     values (
         sluice.uuid_v7(), name, sluice.key_hash(v_key), left(v_key, 8), scopes,
         nullif(resources, '{}'), role, profile, rate_limit, expires_at,
-        max_uploads, max_bytes_per_day
+        max_uploads, max_bytes_per_day, login
     )
     on conflict on constraint api_key_name_key do nothing;
     if not found then
@@ -111,11 +117,13 @@ begin
 end;
 $$;
 comment on function sluice.create_api_key(
-    text, text[], text[], text, text, integer, timestamptz, integer, bigint
+    text, text[], text[], text, text, integer, timestamptz, integer, bigint, text
 ) is
 'Makes an API key and returns it, this once: only its hash is kept. scopes: import, export, admin
  (keys and everything else). resources: those it may touch; null: all. role: the database role under which its rows are written and exported, so that GRANT and row level security bind; the
- service must be a member of it. profile: realworld or nest, the reply shape of an earlier system.
+ service must be a member of it. login: the login of Postgres in whose own sessions that is done, so that
+ triggers and other code of the tables have its rights and no way to the service''s; it is a member of
+ sluice_login, the service one of it, and SLUICE_LOGINS has its URL. profile: realworld or nest, the reply shape of an earlier system.
  rate_limit: requests a minute. max_uploads: at once. max_bytes_per_day: that its imports,
  unpacked, and its files of exports may store. From the first key on, every request needs one.
    select sluice.create_api_key(''loader'', ''{import}'', ''{users}'');
@@ -178,7 +186,7 @@ comment on function sluice.revoke_api_key(text) is
 
 create or replace view sluice.api_keys as
 select
-    k.name, k.hint, k.scopes, k.resources, k.role, k.profile, k.rate_limit,
+    k.name, k.hint, k.scopes, k.resources, k.role, k.login, k.profile, k.rate_limit,
     k.max_uploads, k.max_bytes_per_day, k.created_at, k.last_used_at, k.expires_at, k.revoked_at,
     case
         when k.revoked_at is not null then 'revoked'

@@ -32,6 +32,8 @@ begin
         where
             j.state in ('pending', 'processing') and j.kind = p_kind
             and j.phase is not distinct from p_phase
+            -- a file is fetched by the service, and imported by the login of its key
+            and (p_phase is not null or sluice.serves(j.key_id))
             -- what the index of leases holds: it is not scanned past imports that wait
             and (j.kind = 'export' or j.phase = 'fetch')
             and (j.not_before is null or j.not_before <= clock_timestamp())

@@ -39,7 +39,7 @@ comment on function sluice.tied_resources(text) is
 'The resources whose jobs go one after the other with those of this one (sluice.tied_tables).';
 
 create or replace function sluice.first_waiting()
-returns setof uuid
+returns table (resource text, accepted bigint, job_id uuid)
 language sql volatile
 rows 10
 set search_path = pg_catalog, pg_temp
@@ -47,17 +47,17 @@ begin atomic
 -- from resource to resource in the index, however many jobs wait for each
 with recursive waiting as (
     (
-        select j.resource, j.job_id
+        select j.resource, j.accepted, j.job_id
         from sluice.job as j
         where j.state = 'pending' and j.kind = 'import'
         order by j.resource, j.accepted
         limit 1
     )
     union all
-    select n.resource, n.job_id
+    select n.resource, n.accepted, n.job_id
     from waiting as w
     cross join lateral (
-        select j.resource, j.job_id
+        select j.resource, j.accepted, j.job_id
         from sluice.job as j
         where j.state = 'pending' and j.kind = 'import' and j.resource > w.resource
         order by j.resource, j.accepted
@@ -65,7 +65,7 @@ with recursive waiting as (
     ) as n
 )
 
-select w.job_id from waiting as w;
+select w.resource, w.accepted, w.job_id from waiting as w;
 end;
 comment on function sluice.first_waiting() is
 'Of each resource the job that was accepted first of those that wait: no other can be next.';
@@ -78,8 +78,12 @@ language sql volatile
 set search_path = pg_catalog, pg_temp
 begin atomic
 -- the oldest accepted job that no older unfinished job of a tied resource precedes
+with first_ones as materialized (
+    select w.resource, w.accepted, w.job_id from sluice.first_waiting() as w
+)
+
 select j.job_id
-from sluice.first_waiting() as w (job_id)
+from first_ones as w
 inner join sluice.job as j on w.job_id = j.job_id
 cross join lateral (select sluice.tied_resources(j.resource) as resources) as t
 where
@@ -88,14 +92,13 @@ where
     and j.phase is distinct from 'fetch'
     and (p_job_id is null or j.job_id = p_job_id)
     and j.job_id <> all(p_not)
+    and sluice.serves(j.key_id)
     and (p_mine or sluice.is_free(j.claimed_at))
     and (j.not_before is null or j.not_before <= clock_timestamp())
     and not (p_full and (j.priority <> 'interactive' or j.received > 1000))
     and not exists (
-        select from sluice.job as o
-        where
-            o.state = 'pending' and o.kind = 'import' and o.accepted < j.accepted
-            and o.resource = any(t.resources)
+        select from first_ones as o
+        where o.accepted < j.accepted and o.resource = any(t.resources)
     )
     -- one that has begun is waited for though it is younger: commits may come in another order than
     -- numbers
@@ -165,6 +168,7 @@ begin
             where
                 j.state = 'processing' and j.kind = 'import' and s.state = 'todo'
                 and (p_job_id is null or j.job_id = p_job_id) and j.job_id <> all(v_busy)
+                and sluice.serves(j.key_id)
                 and (s.not_before is null or s.not_before <= clock_timestamp())
                 and sluice.is_free(s.claimed_at)
             order by j.accepted, s.step_id
@@ -181,7 +185,9 @@ begin
             v_busy := v_busy || v_step.job_id;
         end;
     end loop;
-    if not sluice.outlasts(v_job) then
+    if v_job.spec ->> 'login' is not null then
+        return sluice.take_fenced(v_job, v_step);
+    elsif not sluice.outlasts(v_job) then
         return sluice.carry_out(v_job, v_step);
     end if;
     return sluice.claim_step(v_job, v_step);
@@ -286,7 +292,7 @@ begin
         select j.not_before
         from sluice.job as j
         where
-            j.state in ('pending', 'processing') and j.not_before > clock_timestamp()
+            j.state in ('pending', 'processing') and j.not_before > statement_timestamp()
             and j.kind = 'import' and j.phase is distinct from 'fetch'
             and (p_job_id is null or j.job_id = p_job_id)
     ) as t;
@@ -330,7 +336,7 @@ begin
         limit 1
         for update of s skip locked;
         if found then
-            exit when not sluice.hold_slot(v_job);
+            exit when v_job.spec ->> 'login' is not null or not sluice.hold_slot(v_job);
             p_done := sluice.carry_out(v_job, v_step);
         else
             exit when sluice.has_steps(v_job) or v_job.not_before > clock_timestamp();
@@ -343,6 +349,23 @@ $$;
 comment on function sluice.go_through(jsonb) is
 'Goes on with a job of at most 1,000 records, of which a step has just been done, to its end, or
  until something must be tried again later. Returns what was done last.';
+
+create or replace function sluice.tell_step(p_done jsonb)
+returns jsonb
+language sql volatile
+set search_path = pg_catalog, pg_temp
+begin atomic
+select p_done || coalesce((
+    select jsonb_build_object(
+        'resource', j.resource, 'received', j.received, 'rejected', j.rejected,
+        'done', case when j.completed_at is null then j.done else j.received - j.unprocessed end
+    )
+    from sluice.job as j
+    where p_done ->> 'status' = 'done' and j.job_id = (p_done ->> 'job_id')::uuid
+), '{}');
+end;
+comment on function sluice.tell_step(jsonb) is
+'What was done, with how far its job is, for the log line of the step.';
 
 create or replace function sluice.next_step(job_id uuid default null)
 returns jsonb
@@ -362,15 +385,7 @@ begin
     if v_done ->> 'status' = 'done' and v_done ->> 'error' is null then
         v_done := sluice.go_through(v_done);
     end if;
-    -- what the log line of the step tells
-    return v_done || coalesce((
-        select jsonb_build_object(
-            'resource', j.resource, 'received', j.received, 'rejected', j.rejected,
-            'done', case when j.completed_at is null then j.done else j.received - j.unprocessed end
-        )
-        from sluice.job as j
-        where v_done ->> 'status' = 'done' and j.job_id = (v_done ->> 'job_id')::uuid
-    ), '{}');
+    return sluice.tell_step(v_done);
 end;
 $$;
 comment on function sluice.next_step(uuid) is
@@ -378,4 +393,6 @@ comment on function sluice.next_step(uuid) is
  caller''s transaction: commit after it. Returns {"status": claimed | done | busy | wait | idle, …}.
  claimed: a step, or the way to the next phase (kind: step, job), is noted as begun by this session;
  commit, and call again at once in the same session, which carries it out; done: call again at once, with what was done and how far the job is; busy: other sessions hold the rest; wait: a
- retry is due in "seconds"; idle: nothing to do. Any number of sessions may call it at the same time.';
+ retry is due in "seconds"; idle: nothing to do. claimed with a login: call it in a transaction that
+ stays open while a session of that login does what the reply (fenced) says by sluice.fence_work, then
+ call sluice.fence_close in it. Any number of sessions may call it at the same time.';

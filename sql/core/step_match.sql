@@ -112,7 +112,8 @@ begin
         v_code := sqlstate;
         v_message := sqlerrm;
         -- each guilty record costs a search of its own: a rule that always fails is no record's fault
-        if sluice.fault_class(v_code) <> 'record' and v_code <> '54001' or p_guilty >= 1000 then
+        if sluice.fault_class(v_code) <> 'record' and v_code <> '54001' or p_guilty >= 1000
+            or sluice.lacks_right(p_job, v_code) then
             raise;
         end if;
     end;
@@ -165,8 +166,27 @@ comment on function sluice.leave_merged(sluice.job) is
 'Takes the records of done merge steps out of a match that is made again: they are judged for
  good.';
 
-create or replace function sluice.match_step(p_job sluice.job, p_step sluice.step)
-returns bigint
+create or replace function sluice.plan_is_lost(p_job sluice.job)
+returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_rows bigint;
+begin
+    -- the plan is unlogged: after a crash of Postgres it is empty, not absent
+    execute format('select count(*) from %s as p', p_job.spec ->> 'plan') into v_rows;
+    return v_rows <> (
+        select coalesce(sum(s.rows), 0) from sluice.step as s
+        where s.job_id = p_job.job_id and s.kind = 'cast'
+    );
+end;
+$$;
+comment on function sluice.plan_is_lost(sluice.job) is
+'Whether the plan no longer holds what the cast has written.';
+
+create or replace function sluice.judge_records(p_job sluice.job)
+returns void
 language plpgsql volatile
 set timezone = 'UTC'
 set intervalstyle = 'postgres'
@@ -181,25 +201,14 @@ declare
     v_list jsonb;
     v_rows bigint;
     v_total bigint;
-    v_rejected bigint;
-    v_dropped bigint;
-    v_inserts bigint;
-    v_updates bigint;
-    v_unknown text[];
     v_lists constant jsonb := coalesce(p_job.statements -> 'children', '[]');
+    v_own constant boolean := p_job.spec ->> 'login' is null;
 begin
-    -- the plan is unlogged: after a crash of Postgres it is empty, not absent
-    execute format('select count(*) from %s as p', p_job.spec ->> 'plan') into v_rows;
-    if v_rows <> (
-        select coalesce(sum(s.rows), 0) from sluice.step as s
-        where s.job_id = p_job.job_id and s.kind = 'cast'
-    ) then
-        perform sluice.cast_again(p_job.job_id);
-        return 0;
-    end if;
     perform set_config('datestyle', 'ISO, YMD', true);
-    -- a plan without statistics gets bad joins
-    execute format('analyze %s', p_job.spec ->> 'plan');
+    if v_own then
+        -- a plan without statistics gets bad joins
+        execute format('analyze %s', p_job.spec ->> 'plan');
+    end if;
     for v_list in select l from jsonb_array_elements(v_lists) as l loop
         execute v_list ->> 'errors';
     end loop;
@@ -216,10 +225,14 @@ begin
             ' where a._dropped and a._n = b._n and (not b._dropped or a.ctid > b.ctid)', p_job.spec ->> 'extra'
         );
     end if;
-    execute format('analyze %s', p_job.spec ->> 'extra');
+    if v_own then
+        execute format('analyze %s', p_job.spec ->> 'extra');
+    end if;
     perform sluice.match_range(p_job, 0, 9223372036854775807, 0);
-    perform sluice.leave_merged(p_job);
-    perform sluice.reject_hidden(p_job);
+    if v_own then
+        perform sluice.leave_merged(p_job);
+        perform sluice.reject_hidden(p_job);
+    end if;
     for v_list in select l from jsonb_array_elements(v_lists) as l loop
         execute v_list ->> 'match';
         execute v_list ->> 'faults';
@@ -244,7 +257,28 @@ begin
     for v_list in select l from jsonb_array_elements(v_lists) as l loop
         execute v_list ->> 'changes';
     end loop;
+end;
+$$;
+comment on function sluice.judge_records(sluice.job) is
+'Judges the records of the plan against each other and the target: duplicates, the rows that they
+ mean, what is to be done. The plan of a login (sluice.fence_work) is its service''s to analyze.';
 
+create or replace function sluice.note_match(p_job sluice.job, p_step sluice.step)
+returns bigint
+language plpgsql volatile
+set timezone = 'UTC'
+set intervalstyle = 'postgres'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_rejected bigint;
+    v_dropped bigint;
+    v_inserts bigint;
+    v_updates bigint;
+    v_unknown text[];
+begin
     v_rejected := sluice.keep_rejects(p_job) + (
         -- of steps that were done before a crash
         select coalesce(sum(s.rejected), 0) from sluice.step as s
@@ -281,6 +315,23 @@ begin
     set state = 'done', rows = v_inserts + v_updates, finished_at = clock_timestamp()
     where s.step_id = p_step.step_id;
     return p_job.received;
+end;
+$$;
+comment on function sluice.note_match(sluice.job, sluice.step) is
+'Keeps what the match found: rejects, counts, its record.';
+
+create or replace function sluice.match_step(p_job sluice.job, p_step sluice.step)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if sluice.plan_is_lost(p_job) then
+        perform sluice.cast_again(p_job.job_id);
+        return 0;
+    end if;
+    perform sluice.judge_records(p_job);
+    return sluice.note_match(p_job, p_step);
 end;
 $$;
 comment on function sluice.match_step(sluice.job, sluice.step) is

@@ -21,6 +21,9 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> argparse.ArgumentPars
     )
     action.add_argument("--resources", help="those it may touch, with commas (all)")
     action.add_argument("--role", help="database role under which its rows are written and read")
+    action.add_argument(
+        "--login", help="login of SLUICE_LOGINS in whose own sessions that is done: a fence"
+    )
     action.add_argument("--profile", choices=["realworld", "nest"], help="shape of its replies")
     action.add_argument("--rate-limit", type=int, help="requests a minute (SLUICE_RATE_LIMIT)")
     action.add_argument("--max-uploads", type=int, help="uploads at once (any number)")
@@ -65,6 +68,7 @@ def _asked(given: argparse.Namespace) -> dict[str, Any]:
         "scopes": given.scopes.split(","),
         "resources": given.resources.split(",") if given.resources else None,
         "role": given.role,
+        "login": given.login,
         "profile": given.profile,
         "rate_limit": given.rate_limit,
         "expires_at": expires,
@@ -83,7 +87,7 @@ def _table(keys: list[dict[str, Any]]) -> str:
                 key["state"],
                 ",".join(key["scopes"]),
                 ",".join(key["resources"] or ["all"]),
-                key["role"] or "-",
+                f"{key['login']} (login)" if key["login"] else key["role"] or "-",
                 (key["last_used_at"] or "never")[:19],
             )
             for key in keys

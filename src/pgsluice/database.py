@@ -30,6 +30,7 @@ __all__ = [
     "acting",
     "ask",
     "call",
+    "connect",
     "listen",
     "network",
     "new_pool",
@@ -83,6 +84,7 @@ class Caller:
     scopes: frozenset[str] = frozenset()
     profile: str | None = None
     has_quota: bool = False
+    login: str | None = None
     rate: dict[str, Any] = field(default_factory=dict)
 
 
@@ -152,6 +154,25 @@ def ask(dsn: str, name: str, /, **args: Any) -> Any:
         return asyncio.run(once())
     except Error as exc:
         raise problem_of(exc) from exc
+
+
+async def connect(dsn: str, login: str, stall: int = STALL_SECONDS) -> Connection:
+    """A session of a login, as those of pools are; ProblemError (503) says why there is none."""
+    given = conninfo_to_dict(dsn).get("options") or ""
+    try:
+        conn = await AsyncConnection.connect(
+            dsn,
+            autocommit=True,
+            options=f"{given} {_STARTUP_OPTIONS}".strip(),
+            application_name=f"pgsluice {login}",
+            **network(dsn, stall),  # type: ignore[arg-type]
+        )
+        await _configure(conn, dsn, stall)
+    except Error as exc:
+        # the server's own words, without its address
+        reason = str(exc).rpartition("FATAL:")[2].strip() if "FATAL:" in str(exc) else "no reply"
+        raise ProblemError(503, f"{login} cannot log in: {reason}", {"Retry-After": "5"}) from exc
+    return conn
 
 
 async def _configure(conn: Connection, dsn: str, stall: int) -> None:

@@ -29,6 +29,10 @@ _KEY: Schema = {
         },
         "resources": {"type": ["array", "null"], "items": {"type": "string"}},
         "role": {"type": ["string", "null"], "description": "database role its work runs under"},
+        "login": {
+            "type": ["string", "null"],
+            "description": "login in whose own sessions its work is done",
+        },
         "profile": {"enum": ["realworld", "nest", None]},
         "rate_limit": {
             "type": ["integer", "null"],
@@ -80,6 +84,7 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     scopes: list[str] = msgspec.field(default_factory=lambda: ["import", "export"])
     resources: list[str] | None = None
     role: str | None = None
+    login: str | None = None
     profile: str | None = None
     rate_limit: Annotated[int, msgspec.Meta(ge=1, le=2_147_483_647)] | None = None
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None

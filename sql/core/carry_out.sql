@@ -19,7 +19,7 @@ begin
         perform set_config('synchronous_commit', 'off', true);
     end if;
     begin
-        if v_kind = 'merge' then
+        if v_kind = 'merge' and p_outcome is null then
             perform sluice.pass_gate(p_job.resource);
         end if;
         v_rows := case

@@ -42,6 +42,8 @@ create or replace function sluice.first_waiting()
 returns table (resource text, accepted bigint, job_id uuid)
 language sql volatile
 rows 10
+-- statistics know nothing of jobs that came a moment ago: the index that has the order it is
+set enable_sort = off
 set search_path = pg_catalog, pg_temp
 begin atomic
 -- from resource to resource in the index, however many jobs wait for each
@@ -276,6 +278,8 @@ comment on function sluice.take_waiting(uuid) is
 create or replace function sluice.nothing_taken(p_job_id uuid)
 returns jsonb
 language plpgsql volatile
+-- as for sluice.first_waiting
+set enable_sort = off
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -289,12 +293,16 @@ begin
         where j.state = 'processing' and s.state = 'todo' and s.not_before > clock_timestamp()
             and (p_job_id is null or j.job_id = p_job_id)
         union all
-        select j.not_before
-        from sluice.job as j
-        where
-            j.state in ('pending', 'processing') and j.not_before > statement_timestamp()
-            and j.kind = 'import' and j.phase is distinct from 'fetch'
-            and (p_job_id is null or j.job_id = p_job_id)
+        (
+            select j.not_before
+            from sluice.job as j
+            where
+                j.state in ('pending', 'processing') and j.not_before > statement_timestamp()
+                and j.kind = 'import' and j.phase is distinct from 'fetch'
+                and (p_job_id is null or j.job_id = p_job_id)
+            order by j.not_before
+            limit 1
+        )
     ) as t;
     if v_wait is not null then
         return jsonb_build_object('status', 'wait', 'seconds', greatest(v_wait, 0.01));

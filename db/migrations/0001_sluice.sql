@@ -127,9 +127,16 @@ comment on column sluice.job.sessions is
 comment on column sluice.job.swept is 'the tables in sluice_stage are gone';
 
 create index job_waits on sluice.job (accepted) where state in ('pending', 'processing');
+create index job_waits_of on sluice.job (resource, accepted)
+where state = 'pending' and kind = 'import';
+create index job_runs on sluice.job (accepted) where state = 'processing';
 create index job_receives on sluice.job (heartbeat_at) where state = 'receiving';
 create index job_unswept on sluice.job (completed_at) where not swept and completed_at is not null;
 create index job_created on sluice.job (created_at desc, job_id desc);
+create index job_of_resource on sluice.job (resource, created_at desc, job_id desc);
+create index job_of_kind on sluice.job (kind, created_at desc, job_id desc);
+create index job_stopped on sluice.job (state, created_at desc, job_id desc)
+where state in ('failed', 'cancelled');
 create index job_parent on sluice.job (parent_job_id) where parent_job_id is not null;
 
 create table sluice.step (

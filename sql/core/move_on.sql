@@ -76,27 +76,22 @@ returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_list jsonb;
 begin
-    -- a plan without statistics gets bad joins
-    execute format('analyze %s', p_job.spec ->> 'plan');
-    for v_list in
-        select l from jsonb_array_elements(coalesce(p_job.statements -> 'children', '[]')) as l
-    loop
-        execute v_list ->> 'errors';
-    end loop;
-    -- of a small file, and of one that one session works on, the match looks for them itself
-    if p_job.received > 1000 and p_job.sessions is distinct from 1 then
-        insert into sluice.step (job_id, kind, lo, hi)
-        select p_job.job_id, 'match', i, i + 1
-        from generate_series(1, jsonb_array_length(p_job.statements -> 'duplicates')) as i;
+    -- of a small file, and of one that one session works on, the match looks for duplicates itself
+    if p_job.received <= 1000 or p_job.sessions = 1 or p_job.spec ->> 'login' is not null
+        or p_job.statements -> 'duplicates' is null then
+        insert into sluice.step (job_id, kind) values (p_job.job_id, 'match');
+        return;
     end if;
+    perform sluice.ready_plan(p_job);
+    insert into sluice.step (job_id, kind, lo, hi)
+    select p_job.job_id, 'match', i, i + 1
+    from generate_series(1, jsonb_array_length(p_job.statements -> 'duplicates')) as i;
 end;
 $$;
 comment on function sluice.plan_match(sluice.job) is
-'Cuts the search for duplicates into steps, one a key; the match itself (lo = 0) comes when they are
- done.';
+'Cuts the search for duplicates into steps, one a key (lo = 1, 2 …); the match itself (lo = 0) comes
+ when they are done.';
 
 create or replace function sluice.plan_merge(p_job sluice.job)
 returns boolean

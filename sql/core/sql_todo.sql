@@ -12,7 +12,7 @@ begin atomic
 select
     p_spec -> 'children' = '[]'
     and not (p_spec ->> 'self')::boolean
-    and p_spec ->> 'role' is null
+    and coalesce(p_spec ->> 'role', p_spec ->> 'login') is null
     and (p_spec -> 'options' ->> 'results')::boolean is not true
     and coalesce(p_spec -> 'options' ->> 'mode', 'upsert') <> 'update'
     and p_spec -> 'identity' <> '[]'

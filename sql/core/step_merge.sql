@@ -102,7 +102,8 @@ begin
     execute format('select array_agg(t._n order by t._n) from (%s) as t', sluice.sql_todo(p_job.spec))
     into v_ns using p_from, p_to;
     if cardinality(v_ns) = 1 then
-        if p_job.spec ->> 'role' is not null and v_code in ('23505', '23P01') then
+        if coalesce(p_job.spec ->> 'role', p_job.spec ->> 'login') is not null
+            and v_code in ('23505', '23P01') then
             -- by a row that the role may not see, nothing of which is told
             v_message := 'this row may not be written with this API key';
             v_constraint := null;
@@ -180,10 +181,10 @@ $$;
 comment on function sluice.reject_writes(sluice.job, jsonb) is
 'Makes rejects of the records that could not be written.';
 
-create or replace function sluice.carry_out_plan(
+create or replace function sluice.write_records(
     p_job sluice.job, p_step sluice.step, p_yields boolean
 )
-returns bigint
+returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -191,9 +192,8 @@ declare
     v_done record;
     v_isolated record;
     v_code text;
-    v_lost boolean := false;
     v_alone constant boolean := (p_job.options ->> 'atomic')::boolean is true
-        or p_job.options ->> 'dry_run' = 'write';
+        or (p_job.options ->> 'dry_run' = 'write') is true;
 begin
     begin
         -- what the lists of children change is known only by counting
@@ -220,40 +220,80 @@ begin
                 raise;
             end if;
             -- the plan is unlogged: after a crash of Postgres it is empty, not absent
-            select t.o_inserts + t.o_updates + t.o_lists <> p_step.rows into v_lost
-            from sluice.count_todo(p_job.spec, p_step.lo, p_step.hi) as t;
-            if v_lost then
-                perform sluice.cast_again(p_job.job_id);
-                return 0;
+            if p_step.rows <> (
+                select t.o_inserts + t.o_updates + t.o_lists
+                from sluice.count_todo(p_job.spec, p_step.lo, p_step.hi) as t
+            ) then
+                return '{"lost": true}';
             end if;
             -- subtransactions in thousands overflow the whole server's cache of them:
             -- big steps become smaller steps first, each a transaction of its own
             if p_step.rows > 500 and not v_alone and not (p_job.spec ->> 'self')::boolean then
-                perform sluice.split_step(p_job, p_step);
-                return 0;
+                return '{"split": true}';
             end if;
             v_isolated := sluice.isolate_step(p_job, p_step, v_alone);
     end;
+    return jsonb_build_object(
+        'rows', p_step.rows, 'inserted', v_isolated.x_inserted, 'updated', v_isolated.x_updated,
+        'rejects', v_isolated.x_rejects, 'children', v_isolated.x_children
+    );
+end;
+$$;
+comment on function sluice.write_records(sluice.job, sluice.step, boolean) is
+'A range of record numbers into the target. Returns the counts and the records that could not be
+ written: {"rows", "inserted", "updated", "rejects", "children"}; or that nothing was written:
+ {"lost"}: the plan is gone, {"split"}: it needs smaller steps. p_yields: fails as a whole when
+ another writer was faster (23505, 40002).';
 
-    perform sluice.reject_writes(p_job, v_isolated.x_rejects);
+create or replace function sluice.note_writes(
+    p_job sluice.job, p_step sluice.step, p_done jsonb
+)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_done ? 'lost' then
+        perform sluice.cast_again(p_job.job_id);
+        return 0;
+    elsif p_done ? 'split' then
+        perform sluice.split_step(p_job, p_step);
+        return 0;
+    end if;
+    perform sluice.reject_writes(p_job, p_done -> 'rejects');
     update sluice.step as s
     set
-        state = 'done', inserted = v_isolated.x_inserted, updated = v_isolated.x_updated,
-        rejected = jsonb_array_length(v_isolated.x_rejects), finished_at = clock_timestamp()
+        state = 'done', rows = (p_done ->> 'rows')::bigint,
+        inserted = (p_done ->> 'inserted')::bigint, updated = (p_done ->> 'updated')::bigint,
+        rejected = jsonb_array_length(p_done -> 'rejects'), finished_at = clock_timestamp()
     where s.step_id = p_step.step_id;
-    if v_isolated.x_children <> '{}' then
+    if p_done -> 'children' <> '{}' then
         update sluice.job as j
         set metrics = j.metrics || jsonb_build_object(
-            'children', sluice.add_counts(coalesce(j.metrics -> 'children', '{}'), v_isolated.x_children)
+            'children', sluice.add_counts(coalesce(j.metrics -> 'children', '{}'), p_done -> 'children')
         )
         where j.job_id = p_job.job_id;
     end if;
-    return p_step.rows;
+    return (p_done ->> 'rows')::bigint;
+end;
+$$;
+comment on function sluice.note_writes(sluice.job, sluice.step, jsonb) is
+'Records what sluice.write_records did. Returns how many records the step is through with.';
+
+create or replace function sluice.carry_out_plan(
+    p_job sluice.job, p_step sluice.step, p_yields boolean
+)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return sluice.note_writes(p_job, p_step, sluice.write_records(p_job, p_step, p_yields));
 end;
 $$;
 comment on function sluice.carry_out_plan(sluice.job, sluice.step, boolean) is
-'A range of record numbers into the target, with the record that it was done. p_yields: fails as a
- whole when another writer was faster (23505, 40002), for a caller who then matches again.';
+'A range of record numbers into the target, with the record that it was done. p_yields as of
+ sluice.write_records, for a caller who then matches again.';
 
 create or replace function sluice.merge_step(p_job sluice.job, p_step sluice.step)
 returns bigint

@@ -11,8 +11,8 @@ from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 
 from ..compression import compressor
-from ..copy import Outgoing, stream_out
-from ..database import Connection, Pool
+from ..copy import Outgoing, Sessions, stream_out
+from ..database import Connection
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -34,7 +34,7 @@ class Download(ASGIStreamingResponse):
 
 
 async def download(
-    pool: Pool, ask: Ask, accept_encoding: str, name: Callable[[dict[str, Any]], str]
+    pool: Sessions, ask: Ask, accept_encoding: str, name: Callable[[dict[str, Any]], str]
 ) -> Download:
     """The reply that streams what `ask` describes (`copy`, `prefix`, `suffix`, `content_type`).
 

@@ -18,14 +18,17 @@ begin
     end if;
     execute format($sql$
         create temporary table pgsluice_rejects on commit drop as
-        select x._n, jsonb_agg(x.error order by x.part, x.place) as errors
+        select x._n, jsonb_agg(x.error order by x.part, x.place, x.error) as errors
         from (
             select p._n, 1 as part, e.place, e.error
             from %1$s as p
             cross join lateral jsonb_array_elements(p._errors) with ordinality as e (error, place)
             where p._errors is not null
             union all
-            select x._n, 2, 0, x._error from %2$s as x where not x._dropped
+            -- by whom and when they were found does not matter: in the order of the keys
+            select x._n, 2, coalesce(array_position($1, x._error ->> 'constraint'), 0), x._error
+            from %2$s as x
+            where not x._dropped
             union all
             select w._n, 3, e.place, e.error
             from %3$s as w
@@ -34,7 +37,11 @@ begin
                 and not exists (select from %2$s as d where d._n = w._n and d._dropped)
         ) as x
         group by x._n
-    $sql$, p_job.spec ->> 'plan', p_job.spec ->> 'extra', p_job.spec ->> 'work');
+    $sql$, p_job.spec ->> 'plan', p_job.spec ->> 'extra', p_job.spec ->> 'work')
+    using array(
+        select k ->> 'name' from jsonb_array_elements(p_job.spec -> 'keys') with ordinality as u (k, place)
+        order by place
+    );
     -- without statistics the whole stage is sorted to fetch a few records of it
     analyze pg_temp.pgsluice_rejects;
     select count(*) into v_total from pg_temp.pgsluice_rejects;

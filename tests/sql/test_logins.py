@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
-from .importer import Connection, Import, begin, result
+from .importer import Connection, Import, begin, lines, result
 
 PARTNER = "test_partner"
 
@@ -89,14 +89,15 @@ class Fence(NamedTuple):
     service: Connection
     partner: str
 
-    def key(self) -> None:
+    def key(self, fence: str = "login") -> None:
         """Make a key with the login, for which the API's session acts from here on."""
-        self.conn.execute("select sluice.create_api_key('of the partner', login => %s)", [PARTNER])
+        make = f"select sluice.create_api_key('of the partner', {fence} => %s)"
+        self.conn.execute(make.encode(), [PARTNER])
         self.api.execute("select set_config('sluice.key', key_id::text, false) from sluice.api_key")
 
-    def submit(self, data: str, **options: Any) -> str:
-        """An accepted import of notes for the key; its id."""
-        job_id = begin(self.api, "notes", data, "csv", **options)
+    def submit(self, data: str, resource: str = "notes", form: str = "csv", **options: Any) -> str:
+        """An accepted import for the key; its id."""
+        job_id = begin(self.api, resource, data, form, **options)
         self.api.execute("select sluice.accept_copied(%s)", [job_id])
         return job_id
 
@@ -134,9 +135,9 @@ class Fence(NamedTuple):
             self.service.execute("commit")
         return reply
 
-    def run(self, data: str, **options: Any) -> Import:
+    def run(self, data: str, resource: str = "notes", form: str = "csv", **options: Any) -> Import:
         """An import for the key, carried out."""
-        job_id = self.submit(data, **options)
+        job_id = self.submit(data, resource, form, **options)
         self.go_on()
         return result(self.conn, job_id)
 
@@ -214,6 +215,14 @@ def test_code_of_the_target_reaches_nothing_of_the_service(
     kept = 0 if "dry_run" in options else 2
     assert fence.rows("select count(*) from crm.note where seen = 'harmless'") == [(kept,)]
     assert fence.rows("select count(*) from sluice.api_key") == [(1,)]
+
+
+def test_a_role_is_no_such_fence(fence: Fence) -> None:
+    """Which shows that the attacks are some."""
+    be_hostile(fence)
+    fence.key("role")
+    done = fence.run("id,body\n10,x\n")
+    assert "leaked: test_worker, test_worker" in str(done.job["error"])
 
 
 def test_checks_and_domains_of_the_target_run_as_the_login_too(fence: Fence) -> None:
@@ -300,6 +309,39 @@ def test_a_large_step_is_split_and_a_tree_is_written_parents_first(fence: Fence)
     rows = "".join(f"{n},body {n},{3 if n == 999 else 1}\n" for n in range(100, 1700))
     done = fence.run(f"id,body,town\n{rows}")
     assert done.counts == (1598, 0, 0, 2)
+
+
+def test_every_kind_of_column_and_lists_of_children_are_written(fence: Fence) -> None:
+    fence.conn.execute(
+        """
+        grant usage on schema app to test_partner;
+        grant execute on all functions in schema app to test_partner;
+        grant usage, select, update on all sequences in schema app to test_partner;
+        grant select, insert, update, delete on app.users, app.addresses to test_partner;
+        create table public.kinds (
+            id integer primary key, n numeric(8, 2), d date, ts timestamptz, t text[], j jsonb,
+            b boolean, v interval, p int4range, x bytea, u uuid
+        );
+        grant all on public.kinds to test_partner;
+        select sluice.register('kinds', 'public.kinds');
+        """
+    )
+    fence.key()
+    user = {"email": "ann@example.org", "name": "Ann", "role": "reader"}
+    address = {"street": "Way 1", "city": "Rome", "country": "IT"}
+    data = lines({**user, "addresses": [address]}, {**user, "Email": "b", "addresses": [{}]})
+    done = fence.run(data, "users", "ndjson", unknown_fields="ignore", results=True)
+    assert (done.job["state"], done.counts) == ("completed", (1, 0, 0, 1)), done.job["error"]
+    assert fence.run(data, "users", "ndjson", on_duplicate="last").job["unchanged"] == 1
+    kinds = {
+        "id": 1, "n": 1.5, "d": "2024-02-29", "ts": "2024-01-01T00:00:00Z", "t": ["a", None],
+        "j": {"k": [1]}, "b": True, "v": "1 day", "p": "[1,3)", "x": "\\x00",
+        "u": "00000000-0000-4000-8000-000000000001",
+    }  # fmt: skip
+    assert fence.run(lines(kinds, kinds | {"id": "x"}), "kinds", "ndjson").counts == (1, 0, 0, 1)
+    table = 'id,n,d,t,j,b\n2,"1,5",29.02.2024,"{a,b}",{},yes\n3,x,y,z,[,no\n'
+    done = fence.run(table, "kinds", decimal=",", date_order="dmy")
+    assert done.counts == (1, 0, 0, 1)
 
 
 def test_dry_runs_show_and_write_nothing(fence: Fence) -> None:

@@ -85,5 +85,5 @@ begin
 end;
 $$;
 comment on function sluice.carry_out(sluice.job, sluice.step, jsonb) is
-'Carries out a step; p_outcome: keeps the books of one that a session of a login has carried out. When it fails for what is no record''s fault it is tried again later, a bounded
- number of times; then the job fails with the reason.';
+'Carries out a step; p_outcome: keeps the books of one that a session of a login has carried out.
+ When it fails for what is no record''s fault it is tried again later, a bounded number of times; then the job fails with the reason.';

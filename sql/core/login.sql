@@ -63,6 +63,8 @@ language sql stable
 return p_key_id is null or not exists (
     select from sluice.api_key as k
     where k.key_id = p_key_id
+        -- nothing at all, not even null, is in an empty list
+        and k.login is not null
         and k.login <> all(string_to_array(sluice.setting('logins', ''), ','))
 );
 comment on function sluice.serves(uuid) is

@@ -89,7 +89,9 @@ from first_ones as w
 inner join sluice.job as j on w.job_id = j.job_id
 cross join lateral (select sluice.tied_resources(j.resource) as resources) as t
 where
-    j.state = 'pending'
+    -- asked again when the row is locked; coalesce keeps to the primary key, away from the indexes
+    -- of all that wait
+    coalesce(j.state, '') = 'pending'
     -- one whose file is still on its way here has its place in the order, but cannot begin
     and j.phase is distinct from 'fetch'
     and (p_job_id is null or j.job_id = p_job_id)

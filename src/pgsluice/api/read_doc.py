@@ -96,6 +96,11 @@ ERRORS = operation(
         "offset", "errors to pass over", {"type": "integer", "minimum": 0, "maximum": 10**12}
     ),
     _CURSOR,
+    parameter(
+        "escape_formulas",
+        "of csv: an apostrophe before texts that a spreadsheet would run",
+        flag(default=True),
+    ),
     ACCEPT_ENCODING,
     refusals=(404,),
     headers=("Link", *_FILE),
@@ -121,6 +126,12 @@ REJECTS = operation(
     "imports",
     streams(*_TABLES),
     IMPORT_ID,
+    parameter(
+        "escape_formulas",
+        "of csv: an apostrophe before texts that a spreadsheet would run; for looking, not for "
+        "sending again: no import takes it away",
+        flag(),
+    ),
     ACCEPT_ENCODING,
     headers=_FILE,
     description="In the format, columns and order of the upload, with `_row` and `_errors`, which "

@@ -86,12 +86,16 @@ class Meter:
             )
             self._watched.append(process.pid)
             timer = threading.Timer(self.limit, process.kill)
+            timer.daemon = True
             timer.start()
-            _, status, used = os.wait4(process.pid, 0)
-            timer.cancel()
-            process.returncode = os.waitstatus_to_exitcode(status)
-            self._watched.remove(process.pid)
-            self._cpu += used.ru_utime + used.ru_stime
+            try:
+                self._cpu += _waited(process)
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                timer.cancel()
+                self._watched.remove(process.pid)
             said.seek(0)
             words = said.read()
         if process.returncode:
@@ -126,3 +130,10 @@ class Meter:
 
     def _written(self) -> int:
         return int(self.place.ask("select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
+
+
+def _waited(process: subprocess.Popen[bytes]) -> float:
+    """The CPU seconds of a program with its children, once it has ended."""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_utime + used.ru_stime

@@ -103,7 +103,7 @@ def _show_case(case: Mapping[str, Any]) -> None:
         line = (f"{c:>{_width(h)}}" for h, c in zip(heads, cells, strict=True))
         print(f"  {name:22}" + "".join(line))
     for name, why in case["failed"].items():
-        print(f"  {name:22}  failed: {why.splitlines()[-1]}")
+        print(f"  {name:22}  failed: {why.splitlines()[-1][:120]}")
 
 
 def _width(head: str) -> int:

@@ -33,6 +33,7 @@ class Set:
     table: str
     form: str  # of the file that is loaded: csv or ndjson
     columns: tuple[str, ...]
+    types: tuple[str, ...]
     key: str  # the column by which scripts and peers match
     record: Record
     prepare: tuple[str, ...]  # commands that make the table empty and ready
@@ -79,7 +80,7 @@ def _article(n: int, *, changed: bool) -> tuple[str, str, bool]:
     body = " ".join(_WORDS[start:] + _WORDS + _WORDS[:start]) if n % 200 != 99 else "too short"
     title = f"Revised {n}" if changed else f"Article {n}"
     status = _STATUSES[n % 3]
-    published = None if n % 3 == 0 else f"2026-0{n % 9 + 1}-1{n % 10} 08:30:00+00"
+    published = None if n % 3 == 0 else f"2026-0{n % 9 + 1}-1{n % 10}T08:30:00Z"
     key, author = _id(2, n), parent("users", n * 7 % PARENTS)
     cells = f'{key},{slug},{title},{body},{author},"{{row,n{n % 50}}}",{status},{published or ""}\n'
     given = f', "published_at": "{published}"' if published else ""
@@ -126,26 +127,47 @@ _ARTICLES = (
     f"{_ids.format(1)} from generate_series(0, {PARENTS - 1}) as n"
 )
 
-SETS = {
-    one.name: one
-    for one in (
-        Set(
-            "users", "app.users", "csv",
-            ("id", "email", "name", "role", "active"), "email", _user, (_EMPTY,),
-        ),
-        Set(
-            "articles", "app.articles", "ndjson",
-            ("id", "slug", "title", "body", "author_id", "tags", "status", "published_at"),
-            "slug", _article, (_EMPTY, _USERS, "analyze app.users"),
-        ),
-        Set(
-            "comments", "app.comments", "ndjson",
-            ("id", "article_id", "user_id", "body"), "id", _comment,
-            (_EMPTY, _USERS, _ARTICLES, "analyze app.users", "analyze app.articles"),
-        ),
-        Set("wide", "bench.wide", "csv", wide.COLUMNS, "code", _wide, (f"truncate {wide.TABLE}",)),
-    )
-}  # fmt: skip
+_USERS_SET = Set(
+    name="users",
+    table="app.users",
+    form="csv",
+    columns=("id", "email", "name", "role", "active"),
+    types=("uuid", "text", "text", "text", "boolean"),
+    key="email",
+    record=_user,
+    prepare=(_EMPTY,),
+)
+_ARTICLES_SET = Set(
+    name="articles",
+    table="app.articles",
+    form="ndjson",
+    columns=("id", "slug", "title", "body", "author_id", "tags", "status", "published_at"),
+    types=("uuid", "text", "text", "text", "uuid", "text[]", "text", "timestamptz"),
+    key="slug",
+    record=_article,
+    prepare=(_EMPTY, _USERS, "analyze app.users"),
+)
+_COMMENTS_SET = Set(
+    name="comments",
+    table="app.comments",
+    form="ndjson",
+    columns=("id", "article_id", "user_id", "body"),
+    types=("uuid", "uuid", "uuid", "text"),
+    key="id",
+    record=_comment,
+    prepare=(_EMPTY, _USERS, _ARTICLES, "analyze app.users", "analyze app.articles"),
+)
+_WIDE_SET = Set(
+    name="wide",
+    table=wide.TABLE,
+    form="csv",
+    columns=wide.COLUMNS,
+    types=wide.TYPES,
+    key="code",
+    record=_wide,
+    prepare=(f"truncate {wide.TABLE}",),
+)
+SETS = {one.name: one for one in (_USERS_SET, _ARTICLES_SET, _COMMENTS_SET, _WIDE_SET)}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ _FIELDS = (
     *(f"b{n}" for n in range(1, 5)),
 )
 COLUMNS = ("id", "code", *_FIELDS)
+TYPES = ("uuid", "text", *(_TYPES[name[0]] for name in _FIELDS))
 
 
 def definition() -> str:
@@ -83,7 +84,7 @@ def _tail(n: int) -> str:
         elif name[0] == "d":
             cells.append(f"20{n % 30:02}-{which:02}-{n % 28 + 1:02}")
         elif name[0] == "s":
-            cells.append(f"2026-{which:02}-{n % 28 + 1:02} 12:{n % 60:02}:00+00")
+            cells.append(f"2026-{which:02}-{n % 28 + 1:02}T12:{n % 60:02}:00Z")
         else:
             cells.append("true" if (n + which) % 2 else "false")
     return ",".join(cells) + "\n"

@@ -10,11 +10,21 @@ from django.conf import settings
 
 from .task import Task, given
 
+_FIELDS = {
+    "uuid": "UUIDField",
+    "boolean": "BooleanField",
+    "integer": "IntegerField",
+    "date": "DateField",
+    "timestamptz": "DateTimeField",
+    "text": "TextField",
+}
+
 
 def _configure(task: Task) -> None:
     parts = task.connection()
     settings.configure(
         USE_TZ=True,
+        DATETIME_INPUT_FORMATS=["%Y-%m-%dT%H:%M:%S%z"],
         INSTALLED_APPS=["import_export"],
         DATABASES={
             "default": {
@@ -33,33 +43,18 @@ def _configure(task: Task) -> None:
 def _model(task: Task) -> Any:
     """A model of the table's own columns and types."""
     from django.contrib.postgres.fields import ArrayField
-    from django.db import connection, models
+    from django.db import models
 
-    made = {
-        "uuid": models.UUIDField,
-        "boolean": models.BooleanField,
-        "integer": models.IntegerField,
-        "date": models.DateField,
-        "timestamp with time zone": models.DateTimeField,
-        "text": models.TextField,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select column_name, data_type from information_schema.columns "
-            "where table_schema = %s and table_name = %s",
-            task.schema_and_name,
-        )
-        types = dict(cursor.fetchall())
     body: dict[str, Any] = {"__module__": __name__}
-    for name in task.columns:
+    for name, kind in task.columns.items():
         if name == "id":
             body[name] = models.UUIDField(primary_key=True)
-        elif types[name] == "numeric":
+        elif kind.startswith("numeric"):
             body[name] = models.DecimalField(max_digits=12, decimal_places=2, null=True)
-        elif types[name] == "ARRAY":
+        elif kind == "text[]":
             body[name] = ArrayField(models.TextField())
         else:
-            body[name] = made[types[name]](null=True)
+            body[name] = getattr(models, _FIELDS[kind])(null=True)
     schema, table = task.schema_and_name
     names = {"db_table": f'"{schema}"."{table}"', "app_label": "import_export", "managed": False}
     body["Meta"] = type("Meta", (), names)
@@ -81,8 +76,9 @@ def _resource(task: Task) -> Any:
         "use_transactions": True,
         "instance_loader_class": CachedInstanceLoader,
     }
-    resource = resources.ModelResource
-    made = type("Rows", (resource,), {"Meta": type("Meta", (), options)})()
+    written = [name for name in task.columns if name not in ("id", task.key)]
+    body = {"Meta": type("Meta", (), options), "get_bulk_update_fields": lambda _self: written}
+    made = type("Rows", (resources.ModelResource,), body)()
     for field in made.fields.values():
         if isinstance(field.widget, widgets.CharWidget):
             field.widget.allow_blank = False

@@ -12,9 +12,17 @@ from pyarrow import csv
 
 from .task import Task, given
 
+_TYPES = {
+    "boolean": pa.bool_(),
+    "integer": pa.int32(),
+    "numeric(12, 2)": pa.decimal128(12, 2),
+    "date": pa.date32(),
+    "timestamptz": pa.timestamp("us", "UTC"),
+}
+
 
 def load(task: Task) -> None:
-    """Merge the file by the key; types are those that Arrow finds in it."""
+    """Merge the file by the key; what dlt has no type for is text."""
     parts = task.connection()
     password = os.environ.get("PGPASSWORD", "")
     url = f"postgresql://{parts['user']}:{password}@{parts['host']}:{parts['port']}/{parts['name']}"
@@ -38,7 +46,13 @@ def _batches(task: Task) -> Iterator[Any]:
     reader = csv.open_csv(
         task.file,
         read_options=csv.ReadOptions(block_size=8 << 20),
-        convert_options=csv.ConvertOptions(strings_can_be_null=True, null_values=[""]),
+        convert_options=csv.ConvertOptions(
+            column_types={
+                name: _TYPES.get(kind, pa.string()) for name, kind in task.columns.items()
+            },
+            strings_can_be_null=True,
+            null_values=[""],
+        ),
     )
     for batch in reader:
         yield pa.Table.from_batches([batch])

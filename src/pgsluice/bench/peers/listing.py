@@ -99,7 +99,8 @@ def _module(place: Place, peer: Peer) -> Callable[[Meter, Case], None]:
         to = place.folder / "export.gz" if case.kind == "csv.gz" else Path("/dev/null")
         file = case.files.clean if case.is_import else to
         table = f"bench_dlt.{one.name}" if peer.own_table else one.table
-        task = Task(case.kind, table, list(one.columns), one.key, str(file), place.url)
+        columns = dict(zip(one.columns, one.types, strict=True))
+        task = Task(case.kind, table, columns, one.key, str(file), place.url)
         program = f"pgsluice.bench.peers.{peer.module}"
         told = meter.run([sys.executable, "-m", program, msgspec.json.encode(task).decode()])
         if not case.is_import:

@@ -11,7 +11,7 @@ class Task(msgspec.Struct):
 
     kind: str
     table: str
-    columns: list[str]
+    columns: dict[str, str]  # with their types
     key: str
     file: str  # that is loaded, or written
     url: str  # without the password, which PGPASSWORD has

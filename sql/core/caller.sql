@@ -112,8 +112,8 @@ begin
 end;
 $$;
 comment on function sluice.as_key(jsonb, uuid, text) is
-'Goes on under the role of a key, if it has one, to the end of the transaction: for the COPY that the
- reply describes. login, fence, search_path: the COPY is to be run in a session of that login, after
+'Goes on under the role of a key, if it has one, to the end of the transaction: for the COPY that
+ the reply describes. login, fence, search_path: the COPY is to be run in a session of that login, after
  sluice.check_fence and sluice.pin_output there.';
 
 create or replace function sluice.may_use(p_resource text)

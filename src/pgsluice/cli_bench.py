@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,11 @@ def run(dsn: str, psql: str, folder: Path, given: argparse.Namespace) -> int:
     if given.svg and given.part != "files":
         raise BenchError("--svg draws what `bench files` has measured")
     part = _PARTS[given.part]
-    report = part.run(Place(dsn, psql, folder), given)
+    try:
+        report = part.run(Place(dsn, psql, folder), given)
+    except BenchError as exc:
+        print(*getattr(exc, "__notes__", ()), sep="\n", file=sys.stderr)
+        raise
     part.show(report)
     if given.json:
         given.json.write_text(json.dumps(report, indent=1) + "\n")

@@ -82,7 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^([a-z_][a-z0-9_]{0,62}=\S+(\s+[a-z_][a-z0-9_]{0,62}=\S+)*)?$",
-            description="logins of API keys: NAME=URL of the same database, with spaces between",
+            description="logins of API keys: name, equals sign, URL; with spaces between them",
         ),
     ] = ""
     rate_limit: Annotated[

@@ -405,13 +405,21 @@ def test_a_worker_without_the_login_leaves_its_jobs_alone(fence: Fence) -> None:
     done = result(fence.conn, job_id)
     assert done.job["state"] == "failed"
     assert "SLUICE_LOGINS" in done.job["error"]["detail"]
+    # other keys' jobs it carries out
+    fence.api.execute("select sluice.create_api_key('without a login')")
+    without = "select set_config('sluice.key', key_id::text, false) from sluice.api_key"
+    fence.api.execute(f"{without} where login is null".encode())
+    plain = fence.submit('{"email": "c@example.org", "name": "C"}\n', "users", "ndjson")
+    fence.go_on()
+    assert result(fence.conn, plain).job["state"] == "completed"
     # with it the job is retried, and is the key's still
     fence.service.execute("select set_config('sluice.logins', 'test_partner', false)")
     fence.service.execute("select sluice.tell_logins()")
     again = fence.rows(f"select sluice.retry_job('{job_id}') ->> 'job_id'")[0][0]
     fence.go_on()
     assert result(fence.conn, again).counts == (1, 0, 0, 0)
-    assert fence.rows("select count(distinct key_id), count(key_id) from sluice.job") == [(1, 2)]
+    keys = "select count(distinct key_id), count(key_id) from sluice.job where resource = 'notes'"
+    assert fence.rows(keys) == [(1, 2)]
 
 
 def test_a_session_of_the_wrong_login_or_database_is_refused(

@@ -50,7 +50,7 @@ _KEY: Schema = {
         "max_bytes_per_day": {
             "type": ["integer", "null"],
             "minimum": 1,
-            "maximum": 9223372036854775807,
+            "maximum": 10**15,
             "description": "bytes that its imports, unpacked, and files of exports may store in a "
             "day (UTC)",
         },
@@ -89,7 +89,7 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     rate_limit: Annotated[int, msgspec.Meta(ge=1, le=2_147_483_647)] | None = None
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     max_uploads: Annotated[int, msgspec.Meta(ge=1, le=2_147_483_647)] | None = None
-    max_bytes_per_day: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_bytes_per_day: Annotated[int, msgspec.Meta(ge=1, le=10**15)] | None = None
 
 
 @get(

@@ -69,7 +69,7 @@ def _bar(name: str, costs: Mapping[str, Any], full: float, y: int) -> Iterator[s
     if costs["seconds"] > full:
         x = _LEFT + room - 14
         yield f'<path class="cut" d="M{x} {y + _ROW - 8} l5 -14 h4 l-5 14 z"/>'
-    ratio = "" if costs["ratio"] is None else f"   {costs['ratio']:.2f} x"
+    ratio = "" if costs["ratio"] is None else f" \u00b7 {costs['ratio']:.2f} x"
     yield _text(_LEFT + width + 8, y + 11, f"{costs['seconds']:.2f} s{ratio}")
 
 

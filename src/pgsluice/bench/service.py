@@ -98,7 +98,10 @@ def serving(place: Place, *more: str) -> Iterator[Service]:
                 if line.startswith("listening on "):
                     yield Service(int(line.rpartition(":")[2]), process.pid)
                     return
+            raise BenchError("the service did not start")
+        except BenchError as exc:
             log.seek(0)
-            raise BenchError(f"the service did not start: {log.read()[-2000:]}")
+            exc.add_note(log.read()[-4000:])
+            raise
         finally:
             process.terminate()

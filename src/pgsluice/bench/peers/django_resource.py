@@ -81,7 +81,7 @@ def _resource(task: Task) -> Any:
     made = type("Rows", (resources.ModelResource,), body)()
     for field in made.fields.values():
         if isinstance(field.widget, widgets.CharWidget):
-            field.widget.allow_blank = False
+            field.default = None  # for an empty cell
         if isinstance(field.widget, widgets.SimpleArrayWidget):
             field.clean = _array(field.column_name)
     return made

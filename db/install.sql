@@ -34,6 +34,10 @@ commit;
 \ir apply.psql
 \set m 0006_metadata
 \ir apply.psql
+\set m 0007_quotas
+\ir apply.psql
+\set m 0008_logins
+\ir apply.psql
 
 -- Functions and views: replaced as a whole on every run.
 begin;
@@ -59,6 +63,7 @@ begin;
 \ir ../sql/core/sql_duplicates.sql
 \ir ../sql/core/sql_late.sql
 \ir ../sql/core/sql_match_faults.sql
+\ir ../sql/core/sql_todo.sql
 \ir ../sql/core/sql_match.sql
 \ir ../sql/core/sql_hidden.sql
 \ir ../sql/core/sql_list_match.sql
@@ -69,6 +74,7 @@ begin;
 \ir ../sql/core/count.sql
 \ir ../sql/core/hold_job.sql
 \ir ../sql/core/lease.sql
+\ir ../sql/core/login.sql
 \ir ../sql/core/cron.sql
 \ir ../sql/core/schedule_request.sql
 \ir ../sql/core/schedule.sql
@@ -76,6 +82,7 @@ begin;
 \ir ../sql/core/fire.sql
 \ir ../sql/core/delivery.sql
 \ir ../sql/core/create_stage.sql
+\ir ../sql/core/quota.sql
 \ir ../sql/core/receive.sql
 \ir ../sql/core/accept.sql
 \ir ../sql/core/fault_class.sql
@@ -85,7 +92,9 @@ begin;
 \ir ../sql/core/step_merge.sql
 \ir ../sql/core/merge_levels.sql
 \ir ../sql/core/step_finish.sql
+\ir ../sql/core/fence.sql
 \ir ../sql/core/move_on.sql
+\ir ../sql/core/gate.sql
 \ir ../sql/core/carry_out.sql
 \ir ../sql/core/claim.sql
 \ir ../sql/core/next_step.sql

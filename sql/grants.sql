@@ -1,14 +1,17 @@
--- Who may do what. PUBLIC may do nothing. Four roles without login, for logins to be members of:
+-- Who may do what. PUBLIC may do nothing. Five roles without login, for logins to be members of:
 --   sluice_owner     owns the schemas; installs and upgrades
 --   sluice_service   what API and workers log in as: no right to change a function or a table
 --   sluice_operator  a DBA who imports, exports, cancels, schedules and makes keys from psql
 --   sluice_reader    looks: jobs, errors, schedules, health; no data of uploads, no keys
+--   sluice_login     what logins of API keys are members of: to work on their own jobs' tables
 
 do $$
 declare
     v_role text;
 begin
-    foreach v_role in array '{sluice_owner,sluice_service,sluice_operator,sluice_reader}'::text[] loop
+    foreach v_role in array
+        '{sluice_owner,sluice_service,sluice_operator,sluice_reader,sluice_login}'::text[]
+    loop
         if not exists (select from pg_catalog.pg_roles as r where r.rolname = v_role) then
             begin
                 execute pg_catalog.format('create role %I nologin', v_role);
@@ -28,6 +31,35 @@ $$;
 revoke all on schema sluice, sluice_stage, app from public;
 revoke all on all tables in schema sluice, app from public;
 revoke all on all routines in schema sluice, app from public;
+
+create or replace function sluice.grant_steps()
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_function regprocedure;
+begin
+    for v_function in
+        select p.oid from pg_proc as p
+        where p.pronamespace = 'sluice'::regnamespace and p.proname = any(
+            -- what carries out a step and what its statements call: each does only what its caller
+            -- could do without it, and none reads or writes a table of schema sluice
+            '{fence_work,check_fence,stage_name,work_key,hold_job,fault_class,lacks_right,own_path,
+            cast_records,cast_range,judge_records,ready_plan,match_range,is_implied,sql_todo,count_todo,
+            write_records,write_range,
+            write_list,isolate_step,isolate_range,isolate_levels,rank_levels,add_counts,
+            move_own_sequences,move_sequences,pin_output,
+            record_error,type_error,list_error,present,fold_keys,fold_name,decimal_comma,array_literal,
+            array_cell}'::text[]
+        )
+    loop
+        execute format('grant execute on function %s to sluice_login', v_function);
+    end loop;
+end;
+$$;
+comment on function sluice.grant_steps() is
+'Lets the logins of API keys carry out steps of their own jobs.';
 
 create or replace function sluice.grant_roles()
 returns void
@@ -62,8 +94,12 @@ begin
         -- rejects, results and stages hold what was uploaded; errors tell of single values
         grant select on sluice.ledger, sluice.resource, sluice.rule, sluice.job, sluice.step,
         sluice.schedule, sluice.tick, sluice.delivery, sluice.delivery_attempt,
-        sluice.export_file, sluice.job_total, sluice.http_total to sluice_reader;
+        sluice.export_file, sluice.job_total, sluice.http_total, sluice.login to sluice_reader;
         grant select on sluice.jobs, sluice.import_jobs to sluice_reader;
+    end if;
+    if to_regrole('sluice_login') is not null then
+        grant usage on schema sluice, sluice_stage to sluice_login;
+        perform sluice.grant_steps();
     end if;
     -- a table of an import begun in psql is to be used and dropped by the service
     if to_regrole('sluice_operator') is not null and to_regrole('sluice_service') is not null
@@ -150,6 +186,7 @@ comment on function sluice.share_table(text) is
 'Gives a table in sluice_stage to the service''s role: any of its logins may work on any job.';
 
 revoke execute on function sluice.grant_roles() from public;
+revoke execute on function sluice.grant_steps() from public;
 revoke execute on function sluice.hand_over() from public;
 revoke execute on function sluice.share_table(text) from public;
 select sluice.grant_roles();

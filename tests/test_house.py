@@ -66,7 +66,7 @@ def test_imports_have_one_direction() -> None:
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("psycopg", r"pgsluice\.(copy|database|migrate|tasks)"),
+        ("psycopg", r"pgsluice\.(copy|database|migrate|tasks|bench\.peers\..+)"),
         ("psycopg_pool", r"pgsluice\.database"),
         ("procrastinate", r"pgsluice\.(migrate|tasks)"),
         ("litestar", r"pgsluice\.(app|api\..+)"),

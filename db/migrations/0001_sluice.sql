@@ -127,10 +127,17 @@ comment on column sluice.job.sessions is
 comment on column sluice.job.swept is 'the tables in sluice_stage are gone';
 
 create index job_waits on sluice.job (accepted) where state in ('pending', 'processing');
+create index job_waits_of on sluice.job (resource, accepted)
+where state = 'pending' and kind = 'import';
+create index job_runs on sluice.job (accepted) where state = 'processing';
 create index job_receives on sluice.job (heartbeat_at) where state = 'receiving';
 create index job_unswept on sluice.job (completed_at) where not swept and completed_at is not null;
 create index job_created on sluice.job (created_at desc, job_id desc);
 create index job_ended on sluice.job (completed_at) where completed_at is not null;
+create index job_of_resource on sluice.job (resource, created_at desc, job_id desc);
+create index job_of_kind on sluice.job (kind, created_at desc, job_id desc);
+create index job_stopped on sluice.job (state, created_at desc, job_id desc)
+where state in ('failed', 'cancelled');
 create index job_parent on sluice.job (parent_job_id) where parent_job_id is not null;
 
 create table sluice.step (
@@ -153,6 +160,8 @@ comment on column sluice.step.lo is 'cast: first block of the stage; merge: firs
 comment on column sluice.step.hi is 'the block or record number behind the last one';
 comment on column sluice.step.rows is
 'cast: rows written to the plan; merge: rows that the plan must hold for this range';
+comment on column sluice.step.inserted is 'rows to insert, and in the end those that were';
+comment on column sluice.step.updated is 'rows to update, and in the end those that were';
 create index step_todo on sluice.step (job_id, kind, step_id) where state = 'todo';
 create index step_job on sluice.step (job_id);
 

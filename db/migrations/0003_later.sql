@@ -39,6 +39,8 @@ comment on column sluice.job.snapshot is
 'export: the time and the WAL position just before its snapshot was taken';
 create index job_leases on sluice.job (accepted)
 where state in ('pending', 'processing') and (kind = 'export' or phase = 'fetch');
+create index job_pauses on sluice.job (not_before)
+where state in ('pending', 'processing') and not_before is not null;
 create index job_of_schedule on sluice.job (schedule)
 where schedule is not null and completed_at is null;
 create index job_expires on sluice.job (expires_at) where expires_at is not null;

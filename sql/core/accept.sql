@@ -16,7 +16,9 @@ begin
     v_spec := sluice.import_spec(
         p_job.job_id, p_resource, p_job.header, p_job.shape, v_options
     );
-    perform sluice.check_role(sluice.key_role(p_job.key_id), v_spec);
+    perform sluice.check_role(
+        coalesce(sluice.key_login(p_job.key_id), sluice.key_role(p_job.key_id)), v_spec
+    );
     if v_options ->> 'dry_run' = 'write' and p_received > 100000 then
         raise exception 'dry_run=write takes at most 100000 records, the file has %', p_received using
             errcode = 'IO400', hint = 'use dry_run=true, which writes nothing at all';
@@ -97,6 +99,13 @@ as $$
 declare
     v_job sluice.job;
 begin
+    -- segments are not waited for at their commits: a crash since may have taken the last of them
+    perform from sluice.job as j
+    where j.job_id = receive_finish.job_id and j.state = 'receiving' and j.received <> receive_finish.received;
+    if found then
+        raise exception 'a part of the upload was lost in a crash of Postgres' using
+            errcode = 'IO503', hint = 'send the file again: nothing of it was accepted';
+    end if;
     v_job := sluice.accept_import(job_id, resource, options, received, bytes);
     if idempotency_key is not null then
         perform sluice.idempotency_store(idempotency_key, idempotency_scope, v_job.job_id, digest, 202);
@@ -108,4 +117,4 @@ $$;
 comment on function sluice.receive_finish(uuid, text, jsonb, bigint, bigint, text, text, text) is
 'The commit that accepts an upload: state, counts, idempotency result and queue entry together.
  Returns the job. IO400 for what the file or the options get wrong; the upload is then to be
- aborted.';
+ aborted. IO503 when a crash of Postgres has taken a part of it.';

@@ -65,6 +65,8 @@ begin
     return jsonb_build_object(
         'caller', v_key.key_id, 'key_id', v_key.key_id, 'name', v_key.name,
         'scopes', v_key.scopes, 'resources', v_key.resources, 'profile', v_key.profile,
+        'login', v_key.login,
+        'has_quota', v_key.max_uploads is not null or v_key.max_bytes_per_day is not null,
         'rate', sluice.count_request(
             v_key.key_id::text, coalesce(v_key.rate_limit, admit.rate_limit)
         )
@@ -87,21 +89,32 @@ end;
 comment on function sluice.present_key() is
 'The key of the present request (setting sluice.key); null for the service itself and from psql.';
 
-create or replace function sluice.as_role(p_reply jsonb, p_role text)
+create or replace function sluice.as_key(p_reply jsonb, p_key_id uuid, p_resource text)
 returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_role text;
+    v_login text;
 begin
-    if p_role is not null then
-        perform set_config('role', p_role, true);
+    select k.role, k.login into v_role, v_login from sluice.api_key as k where k.key_id = p_key_id;
+    if v_login is not null then
+        p_reply := sluice.fence_up(p_reply || jsonb_build_object('search_path', (
+            select r.search_path from sluice.resource as r where r.name = p_resource
+        )), v_login);
+    end if;
+    if coalesce(v_login, v_role) is not null then
+        -- of a key with a login too: whoever runs the COPY here all the same reads no more than it
+        perform set_config('role', coalesce(v_login, v_role), true);
     end if;
     return p_reply;
 end;
 $$;
-comment on function sluice.as_role(jsonb, text) is
-'Goes on under a role, if there is one, to the end of the transaction: for the COPY that the reply
- describes.';
+comment on function sluice.as_key(jsonb, uuid, text) is
+'Goes on under the role of a key, if it has one, to the end of the transaction: for the COPY that
+ the reply describes. login, fence, search_path: the COPY is to be run in a session of that login, after
+ sluice.check_fence and sluice.pin_output there.';
 
 create or replace function sluice.may_use(p_resource text)
 returns boolean

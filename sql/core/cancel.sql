@@ -55,6 +55,15 @@ begin
         v_job := sluice.visible_job(job_id);
     end loop;
     v_job := sluice.visible_job(job_id);
+    if v_job.spec ->> 'login' is not null and v_job.phase = 'merge'
+        and (v_job.options ->> 'atomic')::boolean then
+        -- all is written, by a worker that died before it could say so
+        perform sluice.carry_out(v_job, s, sluice.fence_outcome(v_job, s))
+        from sluice.step as s
+        where s.job_id = cancel_job.job_id and s.kind = 'merge' and s.state = 'todo'
+            and sluice.fence_outcome(v_job, s) is not null;
+        v_job := sluice.visible_job(job_id);
+    end if;
     if v_job.completed_at is not null then
         raise exception 'job % is already %', job_id, v_job.state using
             errcode = 'IO409', hint = 'only a job that waits or runs can be cancelled';

@@ -1,11 +1,13 @@
-create or replace function sluice.carry_out(p_job sluice.job, p_step sluice.step)
+create or replace function sluice.carry_out(
+    p_job sluice.job, p_step sluice.step, p_outcome jsonb default null
+)
 returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_alone constant boolean := (p_job.options ->> 'atomic')::boolean is true
-        or p_job.options ->> 'dry_run' = 'write';
+        or (p_job.options ->> 'dry_run' = 'write') is true;
     v_kind text := p_step.kind;
     v_rows bigint;
     v_code text;
@@ -17,9 +19,13 @@ begin
         perform set_config('synchronous_commit', 'off', true);
     end if;
     begin
-        v_rows := case v_kind
-            when 'cast' then sluice.cast_step(p_job, p_step)
-            when 'match' then sluice.match_step(p_job, p_step)
+        if v_kind = 'merge' and p_outcome is null then
+            perform sluice.pass_gate(p_job.resource);
+        end if;
+        v_rows := case
+            when p_outcome is not null then sluice.note_outcome(p_job, p_step, p_outcome)
+            when v_kind = 'cast' then sluice.cast_step(p_job, p_step)
+            when v_kind = 'match' then sluice.match_step(p_job, p_step)
             else sluice.merge_step(p_job, p_step)
         end;
         if v_kind = 'merge' and exists (
@@ -55,7 +61,9 @@ begin
             v_message := sqlerrm;
     end;
     -- about a minute of tries for what may pass, three for what seems wrong with the database
-    if p_step.attempts >= (case sluice.fault_class(v_code) when 'retry' then 25 else 2 end) then
+    if p_step.attempts >= (
+        case when sluice.fault_class(v_code) = 'retry' or v_code = 'IO503' then 25 else 2 end
+    ) then
         perform sluice.fail_job(p_job.job_id, 'The import could not go on', format(
             '%s (SQLSTATE %s) in %s, after %s tries. What is merged stays; when the cause is mended, '
             'retry the import: records that are there already are left unchanged',
@@ -76,6 +84,6 @@ begin
     );
 end;
 $$;
-comment on function sluice.carry_out(sluice.job, sluice.step) is
-'Carries out a step. When it fails for what is no record''s fault it is tried again later, a bounded
- number of times; then the job fails with the reason.';
+comment on function sluice.carry_out(sluice.job, sluice.step, jsonb) is
+'Carries out a step; p_outcome: keeps the books of one that a session of a login has carried out.
+ When it fails for what is no record''s fault it is tried again later, a bounded number of times; then the job fails with the reason.';

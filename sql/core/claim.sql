@@ -57,7 +57,9 @@ begin
     -- known to this session alone; undone with the transaction. Its commit waits for the disk: what
     -- crashes Postgres at once would never be counted
     perform set_config('sluice.claim', p_claim::text, false);
-    return jsonb_build_object('status', 'claimed', 'job_id', p_job_id);
+    return jsonb_build_object(
+        'status', 'claimed', 'job_id', p_job_id, 'kind', case when p_claim ? 'step' then 'step' else 'job' end
+    );
 end;
 $$;
 comment on function sluice.claimed(jsonb, uuid) is
@@ -165,6 +167,9 @@ begin
         if not found then
             return null;
         elsif sluice.hold_job(v_job.job_id) and sluice.hold_slot(v_job) then
+            if v_job.spec ->> 'login' is not null then
+                return sluice.open_fence(v_job, v_step);
+            end if;
             return sluice.carry_out(v_job, v_step);
         end if;
         update sluice.step as s

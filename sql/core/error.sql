@@ -156,3 +156,14 @@ end;
 comment on function sluice.fold_keys(jsonb, jsonb, jsonb) is
 'A record with its keys named as the fields are: p_names maps file names and aliases,
  p_folded maps folded names (sluice.fold_name). An exact name wins over a folded one.';
+
+create or replace function sluice.escape_formula(p_text text)
+returns text
+language sql immutable parallel safe
+return case
+    -- a number is no formula
+    when p_text ~ '^[-=+@\t\r\n]' and p_text !~ '^[-+]?\d+(\.\d+)?$' then '''' || p_text
+    else p_text
+end;
+comment on function sluice.escape_formula(text) is
+'A text with an apostrophe before it if a spreadsheet would run it as a formula.';

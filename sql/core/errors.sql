@@ -117,38 +117,49 @@ comment on function sluice.errors_json(uuid, text, text, bigint, text, bigint) i
  cursor or limit (1 to 1000).';
 
 create or replace function sluice.errors_sql(
-    job_id uuid, format text default 'csv', field text default null, code text default null
+    job_id uuid, format text default 'csv', field text default null, code text default null,
+    escape_formulas boolean default true
 )
 returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_rows constant text := format(
-        'select e.* from sluice.import_errors(%L, %L, %L) as e', job_id, field, code
+    v_from constant text := format(
+        ' from sluice.import_errors(%L, %L, %L) as e', job_id, field, code
     );
+    v_rows constant text := 'select e.*' || v_from;
 begin
     perform sluice.visible_job(job_id);
     return case sluice.check_format(format)
-        when 'csv' then v_rows
+        when 'csv' then case
+            -- these three repeat what was sent
+            when escape_formulas then 'select e.row, e.line, sluice.escape_formula(e.field) as field,'
+                ' e.code, e."constraint", sluice.escape_formula(e.message) as message,'
+                ' sluice.escape_formula(e.value) as value, e.sqlstate' || v_from
+            else v_rows
+        end
         when 'ndjson' then sluice.json_lines(v_rows)
         else sluice.json_array(sluice.json_lines(v_rows))
     end;
 end;
 $$;
-comment on function sluice.errors_sql(uuid, text, text, text) is
-'The query that exports the errors of a job, for copy (…) to: csv, or one column, line.';
+comment on function sluice.errors_sql(uuid, text, text, text, boolean) is
+'The query that exports the errors of a job, for copy (…) to: csv, or one column, line.
+ escape_formulas: texts that a spreadsheet would run get an apostrophe before them (csv only).';
 
 create or replace function sluice.errors_copy(
-    job_id uuid, format text default 'csv', field text default null, code text default null
+    job_id uuid, format text default 'csv', field text default null, code text default null,
+    escape_formulas boolean default true
 )
 returns jsonb
 language sql volatile
 begin atomic
 select sluice.pin_output(null);
 select sluice.copy_reply(
-    sluice.errors_sql(job_id, format, field, code), format, sluice.csv_options('{}')
+    sluice.errors_sql(job_id, format, field, code, escape_formulas),
+    format, sluice.csv_options('{}')
 );
 end;
-comment on function sluice.errors_copy(uuid, text, text, text) is
+comment on function sluice.errors_copy(uuid, text, text, text, boolean) is
 'The errors of a job as a whole COPY, in the shape of sluice.export_copy.';

@@ -209,7 +209,7 @@ with query as materialized (
         resource, format, fields, filters, ordering, "limit", include, options
     ) as reply
 )
-select sluice.as_role(q.reply, (sluice.present_key()).role) from query as q;
+select sluice.as_key(q.reply, (sluice.present_key()).key_id, export_copy.resource) from query as q;
 end;
 comment on function sluice.export_copy(
     text, text, text[], jsonb, text[], bigint, text[], jsonb

@@ -120,7 +120,7 @@ begin atomic
 with expired as (
     update sluice.export_file as f
     set removed = true
-    where not f.removed and f.expires_at <= clock_timestamp()
+    where not f.removed and f.expires_at <= statement_timestamp()
     returning f.path
 )
 insert into sluice.stale_file (path)

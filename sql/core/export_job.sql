@@ -7,12 +7,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_resource text;
+    v_query text;
     v_plan json;
     v_rows numeric := 0;
 begin
     for v_resource in select jsonb_array_elements_text(p_request -> 'resources') loop
-        execute 'explain (format json) ' || (sluice.export_part(p_request, v_resource) ->> 'query')
-        into v_plan;
+        v_query := sluice.export_part(p_request, v_resource) ->> 'query';
+        -- planning runs code of the table (policies): of a key with a login not here
+        continue when (sluice.present_key()).login is not null;
+        execute 'explain (format json) ' || v_query into v_plan;
         v_rows := v_rows + (v_plan #>> '{0,Plan,Plan Rows}')::numeric;
     end loop;
     return v_rows;
@@ -66,6 +69,7 @@ declare
         sluice.export_request(resources, format, request), null
     );
 begin
+    perform sluice.check_bytes();
     if idempotency_key is not null then
         perform sluice.idempotency_store(idempotency_key, idempotency_scope, v_id, digest, 202);
     end if;

@@ -9,12 +9,14 @@ declare
     v_job constant sluice.job := sluice.take_lease(null, 'export');
 begin
     return case when v_job.job_id is not null then jsonb_build_object(
-        'job_id', v_job.job_id, 'attempt', v_job.attempts, 'resource', v_job.resource
+        'job_id', v_job.job_id, 'attempt', v_job.attempts, 'resource', v_job.resource,
+        'login', sluice.key_login(v_job.key_id)
     ) end;
 end;
 $$;
 comment on function sluice.take_export() is
-'Takes the oldest export that waits: {"job_id", "attempt"}; null when there is none.';
+'Takes the oldest export that waits: {"job_id", "attempt", "resource", "login"}; null when there is
+ none.';
 
 create or replace function sluice.snapshot_place()
 returns jsonb
@@ -72,7 +74,7 @@ begin
         -- an empty array is a line, but no row
         'empty', case v_job.options ->> 'format' when 'json' then e'[]\n' else '' end
     );
-    return sluice.as_role(v_reply, sluice.key_role(v_job.key_id));
+    return sluice.as_key(v_reply, v_job.key_id, resource);
 end;
 $$;
 comment on function sluice.export_copy_part(uuid, text) is
@@ -146,6 +148,9 @@ begin
         ))
     where j.job_id = v_job.job_id;
     perform sluice.end_job(v_job.job_id);
+    perform sluice.count_bytes(v_job.key_id, (
+        select sum(f.bytes)::bigint from sluice.export_file as f where f.job_id = v_job.job_id
+    ), p_refuse => false);
     -- a file that was asked to be kept longer than jobs are keeps its job
     update sluice.job as j
     set expires_at = greatest(j.expires_at, (

@@ -16,3 +16,11 @@ comment on function sluice.fault_class(text) is
 'What an error of a write says: retry (another was in the way), job (the fault lies with the
  database or the table), record (this row cannot be written).
  https://www.postgresql.org/docs/current/errcodes-appendix.html';
+
+create or replace function sluice.lacks_right(p_job sluice.job, p_sqlstate text)
+returns boolean
+language sql immutable
+return p_sqlstate = '42501' and p_job.spec ->> 'login' is not null;
+comment on function sluice.lacks_right(sluice.job, text) is
+'Whether an error of the cast or match says that the login of the job''s key may not read something,
+ which is no record''s fault.';

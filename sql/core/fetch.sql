@@ -74,6 +74,7 @@ declare
     v_job sluice.job;
 begin
     perform sluice.check_resource(resource);
+    perform sluice.check_bytes();
     if format not in ('csv', 'ndjson', 'json', 'xlsx') then
         raise exception 'format % is not known', quote_literal(left(format, 200)) using
             errcode = 'IO400', hint = 'formats are csv, ndjson, json, xlsx';
@@ -243,6 +244,7 @@ begin
         heartbeat_at = clock_timestamp()
     where j.job_id = v_job.job_id;
     perform sluice.store_lines(v_job.job_id, lines);
+    perform sluice.count_bytes(v_job.key_id, bytes);
     if records > 0 then
         perform sluice.announce('job ' || v_job.job_id);
     end if;

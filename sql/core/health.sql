@@ -35,7 +35,10 @@ begin
                     clock_timestamp() - min(j.created_at) filter (where j.state = 'pending')
                 ))
             ),
-            'workers', jsonb_build_object('alive', coalesce(v_workers, 0))
+            'workers', jsonb_build_object(
+                'alive', coalesce(v_workers, 0),
+                'missing_logins', array(select l.name from sluice.login as l where l.missed_at is not null order by l.name)
+            )
         )
         from sluice.job as j
         where j.state in ('pending', 'processing')
@@ -44,4 +47,5 @@ end;
 $$;
 comment on function sluice.health() is
 'Database, queue and workers at a glance: jobs that wait and run, age of the oldest that waits,
- workers with a heartbeat in the last minute.';
+ workers with a heartbeat in the last minute; missing_logins: those for which jobs wait though no worker
+ has them (SLUICE_LOGINS).';

@@ -3,8 +3,9 @@
 create or replace function sluice.import_now(p_job_id uuid, p_yields boolean)
 returns sluice.job
 language plpgsql volatile
--- shorter than deadlock_timeout: in a ring with a step of a running import, this one gives way
-set lock_timeout = '500ms'
+-- shorter than deadlock_timeout: in a ring with a step of a running import, this one gives way, and
+-- may close the gate (sluice.close_gate)
+set lock_timeout = '200ms'
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -36,6 +37,6 @@ end;
 $$;
 comment on function sluice.import_now(uuid, boolean) is
 'Carries out a whole import, whose stage the caller''s transaction has filled, within it: nobody
- else sees the job before its end, none waits for it and it waits for none, but 0.5 s at most for a
+ else sees the job before its end, none waits for it and it waits for none, but 0.2 s at most for a
  row that another writes (55P03). Meant for small atomic imports. p_yields: as for
  sluice.carry_out_plan. Returns the ended job.';

@@ -168,6 +168,7 @@ begin
     if v_source = 'csv' then
         v_columns := sluice.match_header(v_spec, p_header, p_options);
     end if;
+    v_spec := sluice.allow_lists(v_spec, v_columns, p_job_id);
     select d into v_bad
     from jsonb_object_keys(coalesce(p_options -> 'defaults', '{}')) as d
     where not exists (

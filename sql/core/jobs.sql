@@ -55,6 +55,8 @@ create or replace function sluice.jobs_json(
 returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+-- a plan for any filter would find the jobs of a rare one by reading them all
+set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_filter constant text := md5(concat_ws(
@@ -140,7 +142,8 @@ select
     j.created_at,
     j.started_at,
     j.completed_at,
-    coalesce(j.completed_at, clock_timestamp()) - j.started_at as duration,
+    -- stable, unlike clock_timestamp: a view of what is volatile is made whole before its limit
+    coalesce(j.completed_at, statement_timestamp()) - j.started_at as duration,
     j.error ->> 'detail' as error,
     j.priority,
     coalesce(j.worker, s.workers) as worker,

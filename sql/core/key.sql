@@ -51,7 +51,10 @@ create or replace function sluice.create_api_key(
     role text default null,
     profile text default null,
     rate_limit integer default null,
-    expires_at timestamptz default null
+    expires_at timestamptz default null,
+    max_uploads integer default null,
+    max_bytes_per_day bigint default null,
+    login text default null
 )
 returns text
 language plpgsql volatile
@@ -77,6 +80,9 @@ begin
             hint = 'profiles are realworld and nest; leave it out for the default';
     elsif rate_limit < 1 then
         raise exception 'rate_limit must be 1 or more requests a minute' using errcode = 'IO400';
+    elsif max_uploads < 1 or max_bytes_per_day < 1 then
+        raise exception 'max_uploads and max_bytes_per_day must be 1 or more' using
+            errcode = 'IO400', hint = 'leave them out for no limit';
     elsif expires_at <= clock_timestamp() then
         raise exception 'expires_at lies in the past' using errcode = 'IO400';
     end if;
@@ -87,13 +93,20 @@ begin
         raise exception 'unknown resource %', coalesce(quote_literal(v_bad), 'null') using
             errcode = 'IO400', hint = 'select name from sluice.resource shows which there are';
     end if;
+    if role is not null and login is not null then
+        raise exception 'a key has a role or a login, not both' using
+            errcode = 'IO400', hint = 'a login is a role: grant it what it is to have';
+    end if;
     perform sluice.check_key_role(role);
+    perform sluice.check_key_login(login);
     insert into sluice.api_key as k (
-        key_id, name, hash, hint, scopes, resources, role, profile, rate_limit, expires_at
+        key_id, name, hash, hint, scopes, resources, role, profile, rate_limit, expires_at,
+        max_uploads, max_bytes_per_day, login
     )
     values (
         sluice.uuid_v7(), name, sluice.key_hash(v_key), left(v_key, 8), scopes,
-        nullif(resources, '{}'), role, profile, rate_limit, expires_at
+        nullif(resources, '{}'), role, profile, rate_limit, expires_at,
+        max_uploads, max_bytes_per_day, login
     )
     on conflict on constraint api_key_name_key do nothing;
     if not found then
@@ -103,11 +116,16 @@ begin
     return v_key;
 end;
 $$;
-comment on function sluice.create_api_key(text, text[], text[], text, text, integer, timestamptz) is
+comment on function sluice.create_api_key(
+    text, text[], text[], text, text, integer, timestamptz, integer, bigint, text
+) is
 'Makes an API key and returns it, this once: only its hash is kept. scopes: import, export, admin
  (keys and everything else). resources: those it may touch; null: all. role: the database role under which its rows are written and exported, so that GRANT and row level security bind; the
- service must be a member of it. profile: realworld or nest, the reply shape of an earlier system.
- rate_limit: requests a minute. From the first key on, every request needs one.
+ service must be a member of it. login: the login of Postgres in whose own sessions that is done, so that
+ triggers and other code of the tables have its rights and no way to the service''s; it is a member of
+ sluice_login, the service one of it, and SLUICE_LOGINS has its URL. profile: realworld or nest, the reply shape of an earlier system.
+ rate_limit: requests a minute. max_uploads: at once. max_bytes_per_day: that its imports,
+ unpacked, and its files of exports may store. From the first key on, every request needs one.
    select sluice.create_api_key(''loader'', ''{import}'', ''{users}'');
  IO400 for what cannot be, IO409 for a name that is taken.';
 
@@ -168,8 +186,8 @@ comment on function sluice.revoke_api_key(text) is
 
 create or replace view sluice.api_keys as
 select
-    k.name, k.hint, k.scopes, k.resources, k.role, k.profile, k.rate_limit,
-    k.created_at, k.last_used_at, k.expires_at, k.revoked_at,
+    k.name, k.hint, k.scopes, k.resources, k.role, k.login, k.profile, k.rate_limit,
+    k.max_uploads, k.max_bytes_per_day, k.created_at, k.last_used_at, k.expires_at, k.revoked_at,
     case
         when k.revoked_at is not null then 'revoked'
         when k.expires_at <= clock_timestamp() then 'expired'

@@ -32,6 +32,10 @@ begin
         where
             j.state in ('pending', 'processing') and j.kind = p_kind
             and j.phase is not distinct from p_phase
+            -- a file is fetched by the service, and imported by the login of its key
+            and (p_phase is not null or sluice.serves(j.key_id))
+            -- what the index of leases holds: it is not scanned past imports that wait
+            and (j.kind = 'export' or j.phase = 'fetch')
             and (j.not_before is null or j.not_before <= clock_timestamp())
             -- whoever took it and has given no sign for so long is dead
             and (j.worker is null or j.heartbeat_at < clock_timestamp() - interval '20 seconds')

@@ -23,8 +23,15 @@ begin
             ));
             return 'failed';
         end if;
-        insert into sluice.step (job_id, kind) values (p_job_id, 'match');
+        perform sluice.plan_match(v_job);
         update sluice.job as j set phase = 'match' where j.job_id = p_job_id;
+        return 'match';
+    elsif v_job.phase = 'match' and not exists (
+        select from sluice.step as s
+        where s.job_id = p_job_id and s.kind = 'match' and s.lo = 0
+    ) then
+        -- the duplicates are known, now the whole file against the target
+        insert into sluice.step (job_id, kind) values (p_job_id, 'match');
         return 'match';
     elsif v_job.phase = 'match' then
         v_ratio := (v_job.options ->> 'max_error_ratio')::numeric;
@@ -64,6 +71,28 @@ $$;
 comment on function sluice.advance_job(uuid) is
 'Takes a job whose phase has no step left to its next phase: cast, match, merge, end.';
 
+create or replace function sluice.plan_match(p_job sluice.job)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- of a small file, and of one that one session works on, the match looks for duplicates itself
+    if p_job.received <= 1000 or p_job.sessions = 1 or p_job.spec ->> 'login' is not null
+        or p_job.statements -> 'duplicates' is null then
+        insert into sluice.step (job_id, kind) values (p_job.job_id, 'match');
+        return;
+    end if;
+    perform sluice.ready_plan(p_job);
+    insert into sluice.step (job_id, kind, lo, hi)
+    select p_job.job_id, 'match', i, i + 1
+    from generate_series(1, jsonb_array_length(p_job.statements -> 'duplicates')) as i;
+end;
+$$;
+comment on function sluice.plan_match(sluice.job) is
+'Cuts the search for duplicates into steps, one a key (lo = 1, 2 …); the match itself (lo = 0) comes
+ when they are done.';
+
 create or replace function sluice.plan_merge(p_job sluice.job)
 returns boolean
 language plpgsql volatile
@@ -76,26 +105,30 @@ begin
     -- of a plan that was lost in a crash
     delete from sluice.step as s
     where s.job_id = p_job.job_id and s.kind = 'merge' and s.state = 'todo';
-    -- ranges of record numbers, so that what is merged is known without the unlogged plan
+    -- records of a range stand near each other, since they were cast in their order
     if p_job.received > 1000 then
-        execute format('create index on %s (_n)', p_job.spec ->> 'plan');
-        execute format('create index on %s (_n)', p_job.spec ->> 'work');
+        execute format('create index on %s using brin (_n) with (pages_per_range = 16)', p_job.spec ->> 'plan');
+        execute format('create index on %s using brin (_n) with (pages_per_range = 16)', p_job.spec ->> 'work');
         execute format('create index on %s (_n)', p_job.spec ->> 'extra');
     end if;
     execute format('analyze %s', p_job.spec ->> 'work');
+    -- ranges of record numbers, so that what is merged is known without the unlogged plan
     execute format($sql$
-        insert into sluice.step (job_id, kind, lo, hi, rows)
-        select $1, 'merge', min(r._n), max(r._n) + 1, count(*)
+        insert into sluice.step (job_id, kind, lo, hi, rows, inserted, updated)
+        select $3, 'merge', min(r.lo), max(r.hi) + 1, sum(r.rows), sum(r.inserts), sum(r.rows - r.inserts)
         from (
-            select w._n, (row_number() over (order by w._n) - 1) / $2 as part
-            from %s as w
-            where w._action in ('i', 'u', 'c')
-                and not exists (select from %s as e where e._n = w._n)
+            select g.*, ((sum(g.rows) over (order by g.lo))::bigint - 1) / $4 as part
+            from (
+                select min(t._n) as lo, max(t._n) as hi, count(*) as rows,
+                    count(*) filter (where t._action = 'i') as inserts
+                from (%s) as t
+                group by (t._n - 1) / greatest($4 / 10, 1)
+            ) as g
         ) as r
         group by r.part
         order by r.part
-    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
-    using p_job.job_id, case
+    $sql$, sluice.sql_todo(p_job.spec))
+    using 0::bigint, 9223372036854775807, p_job.job_id, case
         when v_whole then 9223372036854775807
         else sluice.setting('batch_rows', '50000')::bigint
     end;

@@ -24,6 +24,54 @@ comment on function sluice.tied_tables(text) is
 'The tables of a resource and its children, and those that refer to them or that they refer to, as
  the catalog has it now.';
 
+create or replace function sluice.tied_resources(p_resource text)
+returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+-- a job of a parent writes its children's tables too
+select coalesce(array_agg(distinct n.name), '{}')
+from sluice.resource as r
+cross join lateral (values (r.name), (r.parent)) as n (name)
+where n.name is not null and r.target::oid = any(sluice.tied_tables(p_resource));
+end;
+comment on function sluice.tied_resources(text) is
+'The resources whose jobs go one after the other with those of this one (sluice.tied_tables).';
+
+create or replace function sluice.first_waiting()
+returns table (resource text, accepted bigint, job_id uuid)
+language sql volatile
+rows 10
+-- statistics know nothing of jobs that came a moment ago: the index that has the order it is
+set enable_sort = off
+set search_path = pg_catalog, pg_temp
+begin atomic
+-- from resource to resource in the index, however many jobs wait for each
+with recursive waiting as (
+    (
+        select j.resource, j.accepted, j.job_id
+        from sluice.job as j
+        where j.state = 'pending' and j.kind = 'import'
+        order by j.resource, j.accepted
+        limit 1
+    )
+    union all
+    select n.resource, n.accepted, n.job_id
+    from waiting as w
+    cross join lateral (
+        select j.resource, j.accepted, j.job_id
+        from sluice.job as j
+        where j.state = 'pending' and j.kind = 'import' and j.resource > w.resource
+        order by j.resource, j.accepted
+        limit 1
+    ) as n
+)
+
+select w.resource, w.accepted, w.job_id from waiting as w;
+end;
+comment on function sluice.first_waiting() is
+'Of each resource the job that was accepted first of those that wait: no other can be next.';
+
 create or replace function sluice.startable_job(
     p_job_id uuid, p_not uuid[], p_full boolean, p_mine boolean
 )
@@ -32,31 +80,39 @@ language sql volatile
 set search_path = pg_catalog, pg_temp
 begin atomic
 -- the oldest accepted job that no older unfinished job of a tied resource precedes
+with first_ones as materialized (
+    select w.resource, w.accepted, w.job_id from sluice.first_waiting() as w
+)
+
 select j.job_id
-from sluice.job as j
+from first_ones as w
+inner join sluice.job as j on w.job_id = j.job_id
+cross join lateral (select sluice.tied_resources(j.resource) as resources) as t
 where
-    j.state = 'pending'
-    and j.kind = 'import'
+    -- asked again when the row is locked; coalesce keeps to the primary key, away from the indexes
+    -- of all that wait
+    coalesce(j.state, '') = 'pending'
     -- one whose file is still on its way here has its place in the order, but cannot begin
     and j.phase is distinct from 'fetch'
     and (p_job_id is null or j.job_id = p_job_id)
     and j.job_id <> all(p_not)
+    and sluice.serves(j.key_id)
     and (p_mine or sluice.is_free(j.claimed_at))
     and (j.not_before is null or j.not_before <= clock_timestamp())
     and not (p_full and (j.priority <> 'interactive' or j.received > 1000))
     and not exists (
-        select
-        from sluice.job as o
-        inner join sluice.resource as r on r.name = o.resource or r.parent = o.resource
+        select from first_ones as o
+        where o.accepted < j.accepted and o.resource = any(t.resources)
+    )
+    -- one that has begun is waited for though it is younger: commits may come in another order than
+    -- numbers
+    and not exists (
+        select from sluice.job as o
         where
-            o.job_id <> j.job_id
-            and o.kind = 'import'
-            -- one that has begun is waited for though it is younger: commits may come
-            -- in another order than numbers
-            and (o.state = 'processing' or o.state = 'pending' and o.accepted < j.accepted)
-            and r.target::oid = any(sluice.tied_tables(j.resource))
+            o.state = 'processing' and o.kind = 'import' and o.job_id <> j.job_id
+            and o.resource = any(t.resources)
             -- a small job may pass between the steps of a large one
-            and not (j.priority = 'interactive' and j.received <= 1000 and o.state = 'processing')
+            and not (j.priority = 'interactive' and j.received <= 1000)
     )
 order by j.accepted
 limit 1
@@ -97,7 +153,7 @@ comment on function sluice.may_start(sluice.job) is
 'Whether there is room for another import (sluice.max_jobs); for a large one exactly, since its
  beginners go one after the other.';
 
-create or replace function sluice.take_begun(p_job_id uuid, p_here boolean)
+create or replace function sluice.take_begun(p_job_id uuid)
 returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -116,6 +172,7 @@ begin
             where
                 j.state = 'processing' and j.kind = 'import' and s.state = 'todo'
                 and (p_job_id is null or j.job_id = p_job_id) and j.job_id <> all(v_busy)
+                and sluice.serves(j.key_id)
                 and (s.not_before is null or s.not_before <= clock_timestamp())
                 and sluice.is_free(s.claimed_at)
             order by j.accepted, s.step_id
@@ -132,16 +189,18 @@ begin
             v_busy := v_busy || v_step.job_id;
         end;
     end loop;
-    if p_here or not sluice.outlasts(v_job) then
+    if v_job.spec ->> 'login' is not null then
+        return sluice.take_fenced(v_job, v_step);
+    elsif not sluice.outlasts(v_job) then
         return sluice.carry_out(v_job, v_step);
     end if;
     return sluice.claim_step(v_job, v_step);
 end;
 $$;
-comment on function sluice.take_begun(uuid, boolean) is
-'Claims or (p_here, small jobs) carries out a step of a job that has begun. Null: there is none.';
+comment on function sluice.take_begun(uuid) is
+'Claims or (small jobs) carries out a step of a job that has begun. Null: there is none.';
 
-create or replace function sluice.take_through(p_job_id uuid, p_here boolean)
+create or replace function sluice.take_through(p_job_id uuid)
 returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -176,13 +235,13 @@ begin
             v_busy := v_busy || v_job.job_id;
         end;
     end loop;
-    if p_here or not sluice.outlasts(v_job) then
+    if not sluice.outlasts(v_job) then
         return sluice.move_on(v_job);
     end if;
     return sluice.claim_job(v_job);
 end;
 $$;
-comment on function sluice.take_through(uuid, boolean) is
+comment on function sluice.take_through(uuid) is
 'Takes a job whose phase has no step left to the next, or claims to. Null: there is none.';
 
 create or replace function sluice.take_waiting(p_job_id uuid)
@@ -221,6 +280,8 @@ comment on function sluice.take_waiting(uuid) is
 create or replace function sluice.nothing_taken(p_job_id uuid)
 returns jsonb
 language plpgsql volatile
+-- as for sluice.first_waiting
+set enable_sort = off
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -234,12 +295,16 @@ begin
         where j.state = 'processing' and s.state = 'todo' and s.not_before > clock_timestamp()
             and (p_job_id is null or j.job_id = p_job_id)
         union all
-        select j.not_before
-        from sluice.job as j
-        where
-            j.state in ('pending', 'processing') and j.not_before > clock_timestamp()
-            and j.kind = 'import' and j.phase is distinct from 'fetch'
-            and (p_job_id is null or j.job_id = p_job_id)
+        (
+            select j.not_before
+            from sluice.job as j
+            where
+                j.state in ('pending', 'processing') and j.not_before > statement_timestamp()
+                and j.kind = 'import' and j.phase is distinct from 'fetch'
+                and (p_job_id is null or j.job_id = p_job_id)
+            order by j.not_before
+            limit 1
+        )
     ) as t;
     if v_wait is not null then
         return jsonb_build_object('status', 'wait', 'seconds', greatest(v_wait, 0.01));
@@ -257,6 +322,61 @@ $$;
 comment on function sluice.nothing_taken(uuid) is
 'Why sluice.next_step has taken nothing: wait, busy or idle.';
 
+create or replace function sluice.go_through(p_done jsonb)
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job sluice.job;
+    v_step sluice.step;
+begin
+    -- a small job is through in one transaction: a commit costs more than its steps. What was done
+    -- has written the job's row: no other session can end a step of it, or it, until the commit
+    loop
+        select j.* into v_job from sluice.job as j
+        where j.job_id = (p_done ->> 'job_id')::uuid and j.state = 'processing' and j.received <= 1000;
+        exit when not found or p_done ->> 'error' is not null;
+        select s.* into v_step
+        from sluice.step as s
+        where s.job_id = v_job.job_id and s.kind = v_job.phase and s.state = 'todo'
+            and (s.not_before is null or s.not_before <= clock_timestamp())
+            and sluice.is_free(s.claimed_at)
+        order by s.step_id
+        limit 1
+        for update of s skip locked;
+        if found then
+            exit when v_job.spec ->> 'login' is not null or not sluice.hold_slot(v_job);
+            p_done := sluice.carry_out(v_job, v_step);
+        else
+            exit when sluice.has_steps(v_job) or v_job.not_before > clock_timestamp();
+            p_done := sluice.move_on(v_job);
+        end if;
+    end loop;
+    return p_done;
+end;
+$$;
+comment on function sluice.go_through(jsonb) is
+'Goes on with a job of at most 1,000 records, of which a step has just been done, to its end, or
+ until something must be tried again later. Returns what was done last.';
+
+create or replace function sluice.tell_step(p_done jsonb)
+returns jsonb
+language sql volatile
+set search_path = pg_catalog, pg_temp
+begin atomic
+select p_done || coalesce((
+    select jsonb_build_object(
+        'resource', j.resource, 'received', j.received, 'rejected', j.rejected,
+        'done', case when j.completed_at is null then j.done else j.received - j.unprocessed end
+    )
+    from sluice.job as j
+    where p_done ->> 'status' = 'done' and j.job_id = (p_done ->> 'job_id')::uuid
+), '{}');
+end;
+comment on function sluice.tell_step(jsonb) is
+'What was done, with how far its job is, for the log line of the step.';
+
 create or replace function sluice.next_step(job_id uuid default null)
 returns jsonb
 language plpgsql volatile
@@ -267,36 +387,22 @@ declare
 begin
     v_done := coalesce(
         sluice.take_claim(),
-        sluice.take_begun(next_step.job_id, false),
-        sluice.take_through(next_step.job_id, false),
+        sluice.take_begun(next_step.job_id),
+        sluice.take_through(next_step.job_id),
         sluice.take_waiting(next_step.job_id),
         sluice.nothing_taken(next_step.job_id)
     );
-    -- a small job is through in one transaction: a commit costs more than its steps
-    while v_done ->> 'status' = 'done' and v_done ->> 'error' is null and exists (
-        select from sluice.job as j
-        where j.job_id = (v_done ->> 'job_id')::uuid and j.state = 'processing' and j.received <= 1000
-    ) loop
-        v_done := coalesce(
-            sluice.take_begun((v_done ->> 'job_id')::uuid, true),
-            sluice.take_through((v_done ->> 'job_id')::uuid, true),
-            '{"status": "busy"}'
-        );
-    end loop;
-    -- what the log line of the step tells
-    return v_done || coalesce((
-        select jsonb_build_object(
-            'resource', j.resource, 'received', j.received, 'rejected', j.rejected,
-            'done', case when j.completed_at is null then j.done else j.received - j.unprocessed end
-        )
-        from sluice.job as j
-        where v_done ->> 'status' = 'done' and j.job_id = (v_done ->> 'job_id')::uuid
-    ), '{}');
+    if v_done ->> 'status' = 'done' and v_done ->> 'error' is null then
+        v_done := sluice.go_through(v_done);
+    end if;
+    return sluice.tell_step(v_done);
 end;
 $$;
 comment on function sluice.next_step(uuid) is
 'Takes one step of the oldest job that may go on (or of the given one) and carries it out, in the
  caller''s transaction: commit after it. Returns {"status": claimed | done | busy | wait | idle, …}.
- claimed: the step is noted as begun by this session; commit, and call again at once in the same
- session, which carries it out; done: call again at once, with what was done and how far the job is; busy: other sessions hold the rest; wait: a
- retry is due in "seconds"; idle: nothing to do. Any number of sessions may call it at the same time.';
+ claimed: a step, or the way to the next phase (kind: step, job), is noted as begun by this session;
+ commit, and call again at once in the same session, which carries it out; done: call again at once, with what was done and how far the job is; busy: other sessions hold the rest; wait: a
+ retry is due in "seconds"; idle: nothing to do. claimed with a login: call it in a transaction that
+ stays open while a session of that login does what the reply (fenced) says by sluice.fence_work, then
+ call sluice.fence_close in it. Any number of sessions may call it at the same time.';

@@ -3,8 +3,15 @@ returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    -- as it was sent, where it came as JSON
+    v_value constant text := case
+        when p_value is json scalar then p_value::json #>> '{}' else p_value
+    end;
 begin
-    raise exception 'option % cannot be %', p_name, quote_literal(left(p_value, 200)) using
+    raise exception 'option % cannot be %', p_name, coalesce(
+        quote_literal(left(v_value, 200)), 'null'
+    ) using
         errcode = 'IO400', hint = p_hint;
 end;
 $$;
@@ -50,14 +57,14 @@ begin
         when 'unknown_fields' then '{reject,ignore}'
         when 'identity' then '{generate,keep}'
         when 'date_order' then '{dmy,mdy,ymd}'
-        when 'decimal' then '{".",","}'
+        when 'decimal' then '{.,","}'
         when 'dry_run' then '{false,true,write}'
         when 'priority' then '{normal,interactive}'
     end;
     if v_choices is not null then
         if v_text is null or v_text <> all (v_choices) then
             perform sluice.option_error(
-                p_name, p_value::text, 'it takes one of ' || array_to_string(v_choices, '  ')
+                p_name, p_value::text, 'it takes one of ' || array_to_string(v_choices, ', ')
             );
         end if;
         return to_jsonb(v_text);
@@ -178,7 +185,7 @@ begin
     perform sluice.check_options(options);
     if resource is not null then
         perform sluice.check_resource(resource);
-        perform sluice.table_spec(resource);
+        perform sluice.known_table(sluice.known_resource(resource));
     end if;
 end;
 $$;

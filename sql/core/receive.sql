@@ -7,6 +7,9 @@ returns jsonb
 language sql volatile
 set search_path = pg_catalog, pg_temp
 begin atomic
+-- nothing is promised before the commit that accepts the upload, and that one brings all earlier
+-- ones to the disk
+select set_config('synchronous_commit', 'off', true);
 -- the other options are judged when the job is accepted: they may stand behind the file
 select sluice.copy_statements(sluice.create_stage(
     format, header, sluice.parse_options(options), file_name, false
@@ -34,23 +37,30 @@ returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_key_id uuid;
 begin
+    -- as for sluice.receive_begin
+    perform set_config('synchronous_commit', 'off', true);
     update sluice.job as j
     set
         received = j.received + records,
         bytes = j.bytes + receive_segment.bytes,
         heartbeat_at = clock_timestamp()
-    where j.job_id = receive_segment.job_id and j.state = 'receiving';
+    where j.job_id = receive_segment.job_id and j.state = 'receiving'
+    returning j.key_id into v_key_id;
     if not found then
         raise exception 'the upload % was given up', job_id using
             errcode = 'IO409', hint = 'send the file again';
     end if;
     perform sluice.store_lines(job_id, lines);
+    perform sluice.count_bytes(v_key_id, bytes);
 end;
 $$;
 comment on function sluice.receive_segment(uuid, bigint, bigint, jsonb) is
 'Counts a segment in the transaction that copied it. lines: [[n, line], …]: from record n on,
- records stand one per line. IO409 when the sweeper gave the upload up.';
+ records stand one per line. IO409 when the sweeper gave the upload up, IO429 when
+ its key may store no more today.';
 
 create or replace function sluice.receive_heartbeat(job_id uuid)
 returns void

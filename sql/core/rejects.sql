@@ -47,7 +47,9 @@ comment on function sluice.reject_record(text, boolean, bigint, jsonb) is
 'A rejected JSON record in one line, with "_row" and "_errors" added; what is no JSON object
  stands as a text under "_raw".';
 
-create or replace function sluice.rejects_sql(job_id uuid, format text default null)
+create or replace function sluice.rejects_sql(
+    job_id uuid, format text default null, escape_formulas boolean default false
+)
 returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -66,7 +68,7 @@ begin
             e'select\n    %s\nfrom sluice.reject as r\nwhere r.job_id = %L\norder by r.n',
             (
                 select string_agg(format('%s as %I', c.expr, c.name), e',\n    ' order by c.place)
-                from sluice.reject_columns(v_job) as c
+                from sluice.reject_columns(v_job, escape_formulas) as c
             ),
             job_id
         );
@@ -78,32 +80,41 @@ begin
     return case v_format when 'json' then sluice.json_array(v_lines) else v_lines end;
 end;
 $$;
-comment on function sluice.rejects_sql(uuid, text) is
+comment on function sluice.rejects_sql(uuid, text, boolean) is
 'The query for the rejected records of an import in the upload''s own format, columns and order,
  with _row and _errors, which a new upload ignores; malformed records are one text, _raw.
    select sluice.rejects_sql(''…'') as q \gset
    copy (:q) to stdout with (format csv, header) \g rejects.csv
+ escape_formulas: texts that a spreadsheet would run get an apostrophe before them (csv only), which
+ no import takes away again: for looking at them, not for sending them.
  IO404 unknown job.';
 
-create or replace function sluice.reject_columns(p_job sluice.job)
+create or replace function sluice.reject_columns(p_job sluice.job, p_escape boolean)
 returns table (place bigint, name text, expr text)
 language sql stable
 begin atomic
-select h.place, coalesce(nullif(h.name, ''), 'column ' || h.place), format('r.cells[%s]', h.place)
+select
+    h.place, coalesce(nullif(h.name, ''), 'column ' || h.place),
+    format(
+        case when p_escape then 'sluice.escape_formula(r.cells[%s])' else 'r.cells[%s]' end, h.place
+    )
 from unnest(p_job.header) with ordinality as h (name, place)
 where h.name not in ('_row', '_errors', '_raw')
 union all
 -- what an earlier round could not read stays, until it is mended
 select
     10001, '_raw',
-    format('case when r.malformed then r.record%s end', ' else r.cells[' || e.place || ']')
+    format(
+        case when p_escape then 'sluice.escape_formula(%s)' else '%s' end,
+        format('case when r.malformed then r.record%s end', ' else r.cells[' || e.place || ']')
+    )
 from (select array_position(p_job.header, '_raw') as place) as e
 where e.place is not null
     or exists (select from sluice.reject as r where r.job_id = p_job.job_id and r.malformed)
 union all
 values (10002, '_row', 'r.n'), (10003, '_errors', 'r.errors');
 end;
-comment on function sluice.reject_columns(sluice.job) is
+comment on function sluice.reject_columns(sluice.job, boolean) is
 'The columns of the rejects of a CSV upload: its own, then _raw (if a record is or was malformed),
  _row and _errors. A column without a name is called by its place here.';
 
@@ -113,7 +124,7 @@ language sql stable
 begin atomic
 with columns as (
     select row_number() over (order by c.place) as k, c.place, coalesce(h.name, c.name) as name
-    from sluice.reject_columns(p_job) as c
+    from sluice.reject_columns(p_job, false) as c
     left join unnest(p_job.header) with ordinality as h (name, place) on c.place = h.place
 )
 select jsonb_build_object('sheet', jsonb_build_object(
@@ -141,7 +152,9 @@ comment on function sluice.rejects_sheet(sluice.job) is
 'What the service needs to make a workbook of rejects, as of sluice.sheet_reply, and to mark what is
  wrong: the column of each field (marks) and of the errors, counted from 0.';
 
-create or replace function sluice.rejects_query(p_job_id uuid, p_format text default null)
+create or replace function sluice.rejects_query(
+    p_job_id uuid, p_format text, p_escape boolean
+)
 returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -181,12 +194,16 @@ begin
                 string_agg(format(
                     'case when l.n = 0 then l.names[%s] else (%s)::text end', c.k, c.expr
                 ), e',\n    ' order by c.place),
-                format('%L::text[]', array_agg(coalesce(h.name, c.name) order by c.place)),
+                format('%L::text[]', array_agg(
+                    case when p_escape then sluice.escape_formula(coalesce(h.name, c.name))
+                        else coalesce(h.name, c.name) end
+                    order by c.place
+                )),
                 p_job_id, p_job_id
             )
             from (
                 select row_number() over (order by d.place) as k, d.*
-                from sluice.reject_columns(v_job) as d
+                from sluice.reject_columns(v_job, p_escape) as d
             ) as c
             left join unnest(v_job.header) with ordinality as h (name, place) on c.place = h.place
         );
@@ -199,17 +216,20 @@ begin
     end;
 end;
 $$;
-comment on function sluice.rejects_query(uuid, text) is
+comment on function sluice.rejects_query(uuid, text, boolean) is
 'The COPY of the rejects of a job, with the delimiter and null marker of its upload.';
 
-create or replace function sluice.rejects_copy(job_id uuid, format text default null)
+create or replace function sluice.rejects_copy(
+    job_id uuid, format text default null, escape_formulas boolean default false
+)
 returns jsonb
 language sql volatile
 begin atomic
 select sluice.pin_output(null);
-select sluice.rejects_query(job_id, format);
+select sluice.rejects_query(job_id, format, escape_formulas);
 end;
-comment on function sluice.rejects_copy(uuid, text) is
+comment on function sluice.rejects_copy(uuid, text, boolean) is
 'The rejects of a job as a whole COPY, in the shape of sluice.export_copy: as the upload was, so
- that it can be mended and posted again. format: csv or xlsx, for an upload in either of them. IO404
- unknown job, IO400 another format.';
+ that it can be mended and posted again; with escape_formulas (csv only) to be looked at in a
+ spreadsheet. format: csv or xlsx, for an upload in either of them. IO404 unknown job, IO400 another
+ format.';

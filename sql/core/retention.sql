@@ -54,7 +54,8 @@ begin
     for v_id in
         select j.job_id from sluice.job as j
         where
-            j.expires_at < clock_timestamp() and j.completed_at is not null
+            -- statement_timestamp: the index finds what is older; of clock_timestamp it cannot know
+            j.expires_at < statement_timestamp() and j.completed_at is not null
             and not sluice.idempotency_holds(j.job_id)
         order by j.expires_at
         limit 500
@@ -66,7 +67,7 @@ begin
     end loop;
     for v_id in
         select j.job_id from sluice.job as j
-        where j.keeps_stage and j.completed_at < clock_timestamp() - v_stage_ttl
+        where j.keeps_stage and j.completed_at < statement_timestamp() - v_stage_ttl
         order by j.completed_at
         limit 500
         for update skip locked
@@ -81,7 +82,7 @@ begin
     end loop;
     -- of requests that died: they are free again after a minute, but only for who asks
     delete from sluice.idempotency as i
-    where i.state = 'receiving' and i.beat_at < clock_timestamp() - interval '1 hour';
+    where i.state = 'receiving' and i.beat_at < statement_timestamp() - interval '1 hour';
     get diagnostics v_keys = row_count;
     return jsonb_build_object('jobs', v_jobs, 'stages', v_stages, 'keys', v_keys);
 end;

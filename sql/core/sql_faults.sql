@@ -14,6 +14,10 @@ with fields as (
     from jsonb_array_elements(p_spec -> 'fields') as f
     where (f ->> 'given')::boolean
 ),
+forbidden as (
+    select array_agg(l.name)::text as lists
+    from jsonb_array_elements_text(p_spec -> 'forbidden') as l (name)
+),
 faults as (
     -- types
     select 1 as part, f.attnum as place, f.bad as condition,
@@ -99,14 +103,27 @@ faults as (
         case when p_spec ->> 'source' = 'child' then '[]' else p_spec -> 'children' end
     ) as c
     union all
-    select 6, 0, 'p._unknown is not null', $$(
+    select 6, 0,
+        coalesce('not p._unknown <@ ' || quote_literal(b.lists), 'p._unknown is not null'), $$(
             select sluice.record_error(
                 'unknown_field', u, null, 'is no field of $$ || (p_spec ->> 'resource') || $$', null
             )
-            from unnest(p._unknown) as u limit 1
+            from unnest(p._unknown) as u$$
+        || coalesce(' where u <> all (' || quote_literal(b.lists) || ')', '') || $$ limit 1
         )$$
+    from forbidden as b
     where p_spec ->> 'source' <> 'csv'
         and p_spec -> 'options' ->> 'unknown_fields' is distinct from 'ignore'
+    union all
+    -- even where unknown names are ignored: nobody is to believe that it was written
+    select 6, 1, format('p._unknown && %L', b.lists), format($$(
+            select sluice.record_error(
+                'write', u, null, 'may not be written with this API key', null, '42501'
+            )
+            from unnest(p._unknown) as u where u = any (%L) limit 1
+        )$$, b.lists)
+    from forbidden as b
+    where p_spec ->> 'source' <> 'csv' and b.lists is not null
 )
 select f.condition, f.error
 from faults as f

@@ -14,7 +14,7 @@ select e'create temporary table pgsluice_found on commit drop as\n' || string_ag
         )),
         format('from %s as p', p_spec ->> 'plan'),
         regexp_replace(
-            sluice.sql_finders(jsonb_set(p_spec, '{keys}', jsonb_build_array(k))),
+            sluice.sql_finders(jsonb_set(p_spec, '{keys}', jsonb_build_array(k)), '{}'),
             'left join', 'inner join'
         )
     ), e'\nunion all\n' order by (k ->> 'place')::integer
@@ -87,7 +87,6 @@ declare
     v_mode constant text := coalesce(p_spec -> 'options' ->> 'mode', 'upsert');
     v_oid constant oid := (p_spec ->> 'oid')::oid;
     v_bad text;
-    v_child jsonb;
 begin
     if p_role is null then
         return;
@@ -106,21 +105,6 @@ begin
     ) then
         v_bad := 'read the key of';
     end if;
-    for v_child in select c from jsonb_array_elements(coalesce(p_spec -> 'children', '[]')) as c loop
-        exit when v_bad is not null;
-        if not has_table_privilege(p_role, v_child ->> 'table', 'select')
-            or not has_table_privilege(p_role, v_child ->> 'table', 'insert')
-            or not has_table_privilege(p_role, v_child ->> 'table', 'update')
-            or not has_table_privilege(p_role, v_child ->> 'table', 'delete')
-            -- the service compares lists, and sees more of them than the role may
-            or exists (
-                select from pg_class as c
-                where c.oid = to_regclass(v_child ->> 'table') and c.relrowsecurity
-                    and (c.relforcerowsecurity or not pg_has_role(p_role, c.relowner, 'usage'))
-            ) then
-            v_bad := format('replace the %s of', v_child ->> 'name');
-        end if;
-    end loop;
     if v_bad is not null then
         raise exception 'the role of this API key may not % %', v_bad, p_spec ->> 'resource' using
             errcode = 'IO403', hint = 'leave it out, choose another mode, or have the role granted it';

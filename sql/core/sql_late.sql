@@ -8,12 +8,12 @@ begin atomic
 select string_agg(
     format('%s as %s', case
         when not (f ->> 'given')::boolean or f ->> 'has' = 'false' then format(
-            'case when p._via is not null then t.%s else %s end', f ->> 'ident', d.value
+            'case when p._via is not null then p._t_%s else %s end', f ->> 'attnum', d.value
         )
         when f ->> 'has' = 'true' then 'p.' || (f ->> 'ident')
         else format(
-            'case when %s then p.%s when p._via is not null then t.%s else %s end',
-            f ->> 'has', f ->> 'ident', f ->> 'ident', d.value
+            'case when %s then p.%s when p._via is not null then p._t_%s else %s end',
+            f ->> 'has', f ->> 'ident', f ->> 'attnum', d.value
         )
     end, f ->> 'ident'),
     e',\n            ' order by (f ->> 'attnum')::integer

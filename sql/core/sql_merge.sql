@@ -10,6 +10,8 @@ with columns as (
         string_agg(f ->> 'ident', ', ' order by (f ->> 'attnum')::integer) as names,
         string_agg('    ' || case
             -- the key was settled by the match, its default evaluated once
+            when (f ->> 'is_key')::boolean and sluice.is_implied(p_spec)
+                then format('coalesce(p.%1$s, w.%1$s)', f ->> 'ident')
             when (f ->> 'is_key')::boolean then 'w.' || (f ->> 'ident')
             when not (f ->> 'given')::boolean then coalesce(f ->> 'default', 'null')
             when f ->> 'has' = 'true' then 'p.' || (f ->> 'ident')
@@ -34,11 +36,14 @@ select concat_ws(e'\n',
         case when c.overriding then 'overriding system value' end,
         'select',
         c.values,
-        format('from %s as w', p_spec ->> 'work'),
-        format('inner join %s as p on p._n = w._n', p_spec ->> 'plan'),
-        'where w._n >= $1 and w._n < $2 and w._action = ''i''',
-        format('    and not exists (select from %s as e where e._n = w._n)', p_spec ->> 'extra'),
-        'order by w._n'
+        format('from %s as p', p_spec ->> 'plan'),
+        case when sluice.is_implied(p_spec) then 'left' else 'inner' end
+        || format(' join %s as w on w._n = p._n and w._n >= $1 and w._n < $2', p_spec ->> 'work'),
+        'where p._n >= $1 and p._n < $2 and p._errors is null and '
+        || case when sluice.is_implied(p_spec) then '(w._n is null or w._action = ''i'')'
+        else 'w._action = ''i''' end,
+        format('    and not exists (select from %s as e where e._n = p._n)', p_spec ->> 'extra'),
+        'order by p._n'
     ) end
 )
 from columns as c;
@@ -72,7 +77,7 @@ select concat_ws(e'\n',
     'set',
     a.list,
     format('from %s as w', p_spec ->> 'work'),
-    format('inner join %s as p on p._n = w._n', p_spec ->> 'plan'),
+    format('inner join %s as p on p._n = w._n and p._n >= $1 and p._n < $2', p_spec ->> 'plan'),
     'where w._n >= $1 and w._n < $2 and w._action = ''u''',
     format('    and not exists (select from %s as e where e._n = w._n)', p_spec ->> 'extra'),
     '    and ' || sluice.sql_same_row(p_spec, 't', 'w'),

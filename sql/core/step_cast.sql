@@ -36,7 +36,8 @@ begin
         v_code := sqlstate;
         v_message := sqlerrm;
         -- 54001: the stack, full of one record's brackets
-        if sluice.fault_class(v_code) <> 'record' and v_code <> '54001' then
+        if sluice.fault_class(v_code) <> 'record' and v_code <> '54001'
+            or sluice.lacks_right(p_job, v_code) then
             raise;
         end if;
     end;
@@ -67,7 +68,7 @@ comment on function sluice.cast_range(sluice.job, tid, tid, bigint, bigint) is
 'Casts the records of some blocks of the stage into the plan; a record that makes the statement fail
  is found by halving and gets the SQLSTATE as its error. Returns the number of records.';
 
-create or replace function sluice.cast_step(p_job sluice.job, p_step sluice.step)
+create or replace function sluice.cast_records(p_job sluice.job, p_step sluice.step)
 returns bigint
 language plpgsql volatile
 set timezone = 'UTC'
@@ -78,20 +79,34 @@ set jit = off
 set work_mem = '64MB'
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_rows bigint;
 begin
     -- without date_order 01/02/2024 has no meaning and is refused
     perform set_config('datestyle', 'ISO, ' || upper(coalesce(p_job.options ->> 'date_order', 'ymd')), true);
-    v_rows := sluice.cast_range(
+    return sluice.cast_range(
         p_job, format('(%s,0)', p_step.lo)::tid, format('(%s,0)', p_step.hi)::tid, 0, 9223372036854775807
     );
-    update sluice.step as s
-    set state = 'done', rows = v_rows, finished_at = clock_timestamp()
-    where s.step_id = p_step.step_id;
-    return v_rows;
 end;
 $$;
+comment on function sluice.cast_records(sluice.job, sluice.step) is
+'Casts a range of blocks of the stage, with the settings that texts are read by pinned. Returns the
+ number of records.';
+
+create or replace function sluice.note_cast(p_job sluice.job, p_step sluice.step, p_rows bigint)
+returns bigint
+language sql volatile
+set search_path = pg_catalog, pg_temp
+begin atomic
+update sluice.step as s
+set state = 'done', rows = p_rows, finished_at = clock_timestamp()
+where s.step_id = p_step.step_id and s.job_id = p_job.job_id
+returning s.rows;
+end;
+comment on function sluice.note_cast(sluice.job, sluice.step, bigint) is
+'Records that a step of the cast is done. Returns the number of records.';
+
+create or replace function sluice.cast_step(p_job sluice.job, p_step sluice.step)
+returns bigint
+language sql volatile
+return sluice.note_cast(p_job, p_step, sluice.cast_records(p_job, p_step));
 comment on function sluice.cast_step(sluice.job, sluice.step) is
-'A step of the cast: a range of blocks of the stage, with the settings that texts are read by
- pinned.';
+'A step of the cast, with its record.';

@@ -48,6 +48,8 @@ begin
     select coalesce(sum(s.inserted), 0) as inserted, coalesce(sum(s.updated), 0) as updated into v_done
     from sluice.step as s
     where s.job_id = p_job_id and s.kind = 'merge' and s.state = 'done';
+    select v_done.inserted + u.inserted as inserted, v_done.updated + u.updated as updated into v_done
+    from sluice.unnoted(v_job) as u;
     v_job.keeps_stage := v_job.kind = 'import' and v_job.phase is distinct from 'fetch';
     if v_job.phase = 'fetch' then
         perform sluice.clear_fetch(p_job_id);
@@ -159,12 +161,14 @@ begin
             (v_job.metrics ->> 'to_update')::bigint as updated
         into v_done;
     end if;
-    if v_dry and v_job.statements ? 'sample' then
+    if v_job.spec ->> 'login' is not null then
+        -- its own session has done both
+        v_sample := v_job.sample;
+    elsif v_dry and v_job.statements ? 'sample' then
         perform set_config('role', coalesce(v_job.spec ->> 'role', v_own), true);
         execute v_job.statements ->> 'sample' into v_sample;
         perform set_config('role', v_own, true);
-    end if;
-    if not v_dry then
+    elsif not v_dry then
         perform sluice.move_sequences(v_job.spec);
     end if;
     update sluice.job as j
@@ -211,8 +215,13 @@ begin
             and not exists (select from %s as e where e._n = w._n)
         on conflict do nothing
     $sql$, coalesce((
-        select 'jsonb_build_object(' || string_agg(format('%L, w.%I', i, i), ', ') || ')'
-        from jsonb_array_elements_text(p_job.spec -> 'identity') as i
+        select 'jsonb_build_object(' || string_agg(format(
+            -- a type of the table's owner may bring its own cast to json: not here
+            case when (p_job.spec ->> 'login') is not null and to_regtype(f ->> 'base_type')::oid >= 16384
+                then '%L, concat(w.%I)' else '%L, w.%I' end, f ->> 'name', f ->> 'name'
+        ), ', ') || ')'
+        from jsonb_array_elements(p_job.spec -> 'fields') as f
+        where p_job.spec -> 'identity' ? (f ->> 'name')
     ), 'null'), p_job.spec ->> 'work', p_job.spec ->> 'extra') using p_job.job_id, p_from, p_to, p_actions;
 end;
 $$;

@@ -6,16 +6,29 @@ as $$
 declare
     v_total bigint;
 begin
+    -- a clean file needs no table of its rejects
+    execute format(
+        'select (exists (select from %s as p where p._errors is not null)'
+        ' or exists (select from %s as x where not x._dropped)'
+        ' or exists (select from %s as w where w._errors is not null))::integer',
+        p_job.spec ->> 'plan', p_job.spec ->> 'extra', p_job.spec ->> 'work'
+    ) into v_total;
+    if v_total = 0 then
+        return 0;
+    end if;
     execute format($sql$
         create temporary table pgsluice_rejects on commit drop as
-        select x._n, jsonb_agg(x.error order by x.part, x.place) as errors
+        select x._n, jsonb_agg(x.error order by x.part, x.place, x.error) as errors
         from (
             select p._n, 1 as part, e.place, e.error
             from %1$s as p
             cross join lateral jsonb_array_elements(p._errors) with ordinality as e (error, place)
             where p._errors is not null
             union all
-            select x._n, 2, 0, x._error from %2$s as x where not x._dropped
+            -- by whom and when they were found does not matter: in the order of the keys
+            select x._n, 2, coalesce(array_position($1, x._error ->> 'constraint'), 0), x._error
+            from %2$s as x
+            where not x._dropped
             union all
             select w._n, 3, e.place, e.error
             from %3$s as w
@@ -24,7 +37,11 @@ begin
                 and not exists (select from %2$s as d where d._n = w._n and d._dropped)
         ) as x
         group by x._n
-    $sql$, p_job.spec ->> 'plan', p_job.spec ->> 'extra', p_job.spec ->> 'work');
+    $sql$, p_job.spec ->> 'plan', p_job.spec ->> 'extra', p_job.spec ->> 'work')
+    using array(
+        select k ->> 'name' from jsonb_array_elements(p_job.spec -> 'keys') with ordinality as u (k, place)
+        order by place
+    );
     -- without statistics the whole stage is sorted to fetch a few records of it
     analyze pg_temp.pgsluice_rejects;
     select count(*) into v_total from pg_temp.pgsluice_rejects;
@@ -88,6 +105,10 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_into constant text := format('insert into %s (_n, _via, _action, _errors%s) ', p_job.spec ->> 'work', (
+        select string_agg(format(', %I', i), '' order by place)
+        from jsonb_array_elements_text(p_job.spec -> 'identity') with ordinality as u (i, place)
+    ));
     v_first bigint;
     v_last bigint;
     v_middle bigint;
@@ -96,13 +117,22 @@ declare
 begin
     begin
         perform set_config('search_path', sluice.own_path(p_job.spec), true);
-        execute p_job.statements ->> 'match' using p_from, p_to;
+        if p_job.received > 1000 then
+            -- Postgres reads with several processes for a new table only
+            execute 'create temporary table pgsluice_matched on commit drop as '
+                || (p_job.statements ->> 'match') using p_from, p_to;
+            execute v_into || 'select m.* from pg_temp.pgsluice_matched as m';
+            drop table pg_temp.pgsluice_matched;
+        else
+            execute v_into || (p_job.statements ->> 'match') using p_from, p_to;
+        end if;
         return p_guilty;
     exception when others then
         v_code := sqlstate;
         v_message := sqlerrm;
         -- each guilty record costs a search of its own: a rule that always fails is no record's fault
-        if sluice.fault_class(v_code) <> 'record' and v_code <> '54001' or p_guilty >= 1000 then
+        if sluice.fault_class(v_code) <> 'record' and v_code <> '54001' or p_guilty >= 1000
+            or sluice.lacks_right(p_job, v_code) then
             raise;
         end if;
     end;
@@ -155,7 +185,36 @@ comment on function sluice.leave_merged(sluice.job) is
 'Takes the records of done merge steps out of a match that is made again: they are judged for
  good.';
 
-create or replace function sluice.match_step(p_job sluice.job, p_step sluice.step)
+create or replace function sluice.imply(p_job sluice.job)
+returns sluice.job
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_implied boolean := p_job.received > 1000 and sluice.may_imply(p_job.spec) and not exists (
+        -- those that are merged would be taken for new
+        select from sluice.step as s
+        where s.job_id = p_job.job_id and s.kind = 'merge' and s.state = 'done'
+    );
+begin
+    if v_implied then
+        execute sluice.sql_probe(p_job.spec) into v_implied using least(100, 200000.0 / p_job.received);
+    end if;
+    if v_implied <> sluice.is_implied(p_job.spec) then
+        p_job.spec := p_job.spec || jsonb_build_object('implied', v_implied);
+        p_job.statements := sluice.import_statements(p_job.spec);
+        update sluice.job as j
+        set spec = p_job.spec, statements = p_job.statements
+        where j.job_id = p_job.job_id;
+    end if;
+    return p_job;
+end;
+$$;
+comment on function sluice.imply(sluice.job) is
+'Decides what a record without a row in the work table will be, a new row or one that stays, by what
+ most of some 2,000 records are. Returns the job with its statements.';
+
+create or replace function sluice.find_duplicates(p_job sluice.job, p_step sluice.step)
 returns bigint
 language plpgsql volatile
 set timezone = 'UTC'
@@ -166,36 +225,90 @@ set jit = off
 set work_mem = '256MB'
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    perform set_config('datestyle', 'ISO, YMD', true);
+    execute p_job.statements -> 'duplicates' ->> (p_step.lo - 1)::integer;
+    update sluice.step as s
+    set state = 'done', rows = 0, finished_at = clock_timestamp()
+    where s.step_id = p_step.step_id;
+    return 0;
+end;
+$$;
+comment on function sluice.find_duplicates(sluice.job, sluice.step) is
+'Finds the records of the file that have the step''s lo-th key in common. No progress: 0.';
+
+create or replace function sluice.plan_is_lost(p_job sluice.job)
+returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_rows bigint;
+begin
+    -- the plan is unlogged: after a crash of Postgres it is empty, not absent
+    execute format('select count(*) from %s as p', p_job.spec ->> 'plan') into v_rows;
+    return v_rows <> (
+        select coalesce(sum(s.rows), 0) from sluice.step as s
+        where s.job_id = p_job.job_id and s.kind = 'cast'
+    );
+end;
+$$;
+comment on function sluice.plan_is_lost(sluice.job) is
+'Whether the plan no longer holds what the cast has written.';
+
+create or replace function sluice.ready_plan(p_job sluice.job)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_list jsonb;
+begin
+    -- a plan without statistics gets bad joins; that of a login is its service's to analyze
+    if p_job.spec ->> 'login' is null then
+        execute format('analyze %s', p_job.spec ->> 'plan');
+    end if;
+    for v_list in
+        select l from jsonb_array_elements(coalesce(p_job.statements -> 'children', '[]')) as l
+    loop
+        execute v_list ->> 'errors';
+    end loop;
+end;
+$$;
+comment on function sluice.ready_plan(sluice.job) is
+'What goes before the search for duplicates: statistics, and the errors of lists, which are their
+ record''s.';
+
+create or replace function sluice.judge_records(p_job sluice.job, p_searched boolean)
+returns void
+language plpgsql volatile
+set timezone = 'UTC'
+set intervalstyle = 'postgres'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set jit = off
+set work_mem = '128MB'
+-- little of what is read is passed on
+set parallel_tuple_cost = 0
+set search_path = pg_catalog, pg_temp
+as $$
 declare
     v_statement text;
     v_list jsonb;
     v_rows bigint;
     v_total bigint;
-    v_rejected bigint;
-    v_dropped bigint;
-    v_inserts bigint;
-    v_updates bigint;
-    v_unknown text[];
     v_lists constant jsonb := coalesce(p_job.statements -> 'children', '[]');
+    v_own constant boolean := p_job.spec ->> 'login' is null;
 begin
-    -- the plan is unlogged: after a crash of Postgres it is empty, not absent
-    execute format('select count(*) from %s as p', p_job.spec ->> 'plan') into v_rows;
-    if v_rows <> (
-        select coalesce(sum(s.rows), 0) from sluice.step as s
-        where s.job_id = p_job.job_id and s.kind = 'cast'
-    ) then
-        perform sluice.cast_again(p_job.job_id);
-        return 0;
-    end if;
     perform set_config('datestyle', 'ISO, YMD', true);
-    -- a plan without statistics gets bad joins
-    execute format('analyze %s', p_job.spec ->> 'plan');
-    for v_list in select l from jsonb_array_elements(v_lists) as l loop
-        execute v_list ->> 'errors';
-    end loop;
-    for v_statement in select s from jsonb_array_elements_text(p_job.statements -> 'duplicates') as s loop
-        execute v_statement;
-    end loop;
+    if not p_searched then
+        perform sluice.ready_plan(p_job);
+        for v_statement in
+            select s from jsonb_array_elements_text(p_job.statements -> 'duplicates') as s
+        loop
+            execute v_statement;
+        end loop;
+    end if;
     for v_list in select l from jsonb_array_elements(v_lists) as l loop
         execute v_list ->> 'duplicates';
     end loop;
@@ -206,10 +319,14 @@ begin
             ' where a._dropped and a._n = b._n and (not b._dropped or a.ctid > b.ctid)', p_job.spec ->> 'extra'
         );
     end if;
-    execute format('analyze %s', p_job.spec ->> 'extra');
+    if v_own then
+        execute format('analyze %s', p_job.spec ->> 'extra');
+    end if;
     perform sluice.match_range(p_job, 0, 9223372036854775807, 0);
-    perform sluice.leave_merged(p_job);
-    perform sluice.reject_hidden(p_job);
+    if v_own then
+        perform sluice.leave_merged(p_job);
+        perform sluice.reject_hidden(p_job);
+    end if;
     for v_list in select l from jsonb_array_elements(v_lists) as l loop
         execute v_list ->> 'match';
         execute v_list ->> 'faults';
@@ -234,7 +351,28 @@ begin
     for v_list in select l from jsonb_array_elements(v_lists) as l loop
         execute v_list ->> 'changes';
     end loop;
+end;
+$$;
+comment on function sluice.judge_records(sluice.job, boolean) is
+'Judges the records of the plan against each other and the target: duplicates (p_searched: they are
+ known), the rows that they mean, what is to be done.';
 
+create or replace function sluice.note_match(p_job sluice.job, p_step sluice.step)
+returns bigint
+language plpgsql volatile
+set timezone = 'UTC'
+set intervalstyle = 'postgres'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_rejected bigint;
+    v_dropped bigint;
+    v_inserts bigint;
+    v_updates bigint;
+    v_unknown text[];
+begin
     v_rejected := sluice.keep_rejects(p_job) + (
         -- of steps that were done before a crash
         select coalesce(sum(s.rejected), 0) from sluice.step as s
@@ -248,12 +386,8 @@ begin
     end if;
     execute format('select count(distinct e._n) from %s as e where e._dropped', p_job.spec ->> 'extra')
     into v_dropped;
-    execute format($sql$
-        select count(*) filter (where w._action = 'i'), count(*) filter (where w._action in ('u', 'c'))
-        from %s as w
-        where w._action in ('i', 'u', 'c') and not exists (select from %s as e where e._n = w._n)
-    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
-    into v_inserts, v_updates;
+    select t.o_inserts, t.o_updates + t.o_lists into v_inserts, v_updates
+    from sluice.count_todo(p_job.spec, 0, 9223372036854775807) as t;
 
     update sluice.job as j
     set
@@ -271,6 +405,29 @@ begin
     set state = 'done', rows = v_inserts + v_updates, finished_at = clock_timestamp()
     where s.step_id = p_step.step_id;
     return p_job.received;
+end;
+$$;
+comment on function sluice.note_match(sluice.job, sluice.step) is
+'Keeps what the match found: rejects, counts, its record.';
+
+create or replace function sluice.match_step(p_job sluice.job, p_step sluice.step)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_step.lo > 0 then
+        return sluice.find_duplicates(p_job, p_step);
+    elsif sluice.plan_is_lost(p_job) then
+        perform sluice.cast_again(p_job.job_id);
+        return 0;
+    end if;
+    p_job := sluice.imply(p_job);
+    perform sluice.judge_records(p_job, exists (
+        select from sluice.step as s
+        where s.job_id = p_job.job_id and s.kind = 'match' and s.lo > 0
+    ));
+    return sluice.note_match(p_job, p_step);
 end;
 $$;
 comment on function sluice.match_step(sluice.job, sluice.step) is

@@ -1,6 +1,6 @@
 create or replace function sluice.write_range(
-    p_job sluice.job, p_from bigint, p_to bigint, out o_inserted bigint, out o_updated bigint,
-    out o_children jsonb
+    p_job sluice.job, p_from bigint, p_to bigint, p_inserts bigint, p_updates bigint,
+    out o_inserted bigint, out o_updated bigint, out o_children jsonb
 )
 returns record
 language plpgsql volatile
@@ -14,9 +14,9 @@ set work_mem = '64MB'
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_inserts bigint;
-    v_updates bigint;
-    v_lists bigint;
+    v_inserts bigint := p_inserts;
+    v_updates bigint := p_updates;
+    v_lists bigint := 0;
     v_list jsonb;
     v_counts jsonb;
     v_own constant text := current_setting('role');
@@ -25,14 +25,10 @@ begin
     o_inserted := 0;
     o_updated := 0;
     o_children := '{}';
-    execute format($sql$
-        select count(*) filter (where w._action = 'i'), count(*) filter (where w._action = 'u'),
-            count(*) filter (where w._action = 'c')
-        from %s as w
-        where w._n >= $1 and w._n < $2 and w._action in ('i', 'u', 'c')
-            and not exists (select from %s as e where e._n = w._n)
-    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
-    into v_inserts, v_updates, v_lists using p_from, p_to;
+    if v_inserts is null then
+        select t.o_inserts, t.o_updates, t.o_lists into v_inserts, v_updates, v_lists
+        from sluice.count_todo(p_job.spec, p_from, p_to) as t;
+    end if;
 
     -- the table's own code (triggers, defaults) runs under its own path
     perform set_config('search_path', p_job.spec ->> 'search_path', true);
@@ -69,8 +65,9 @@ begin
     o_updated := o_updated + v_lists;
 end;
 $$;
-comment on function sluice.write_range(sluice.job, bigint, bigint) is
-'Carries out the plan for some record numbers; fails as a whole when any row cannot be written.';
+comment on function sluice.write_range(sluice.job, bigint, bigint, bigint, bigint) is
+'Carries out the plan for some record numbers; fails as a whole when any row cannot be written.
+ p_inserts, p_updates: how many there are; null: they are counted.';
 
 create or replace function sluice.isolate_range(
     p_job sluice.job, p_from bigint, p_to bigint,
@@ -90,7 +87,7 @@ declare
     v_column text;
 begin
     begin
-        v_done := sluice.write_range(p_job, p_from, p_to);
+        v_done := sluice.write_range(p_job, p_from, p_to, null, null);
         x_inserted := x_inserted + v_done.o_inserted;
         x_updated := x_updated + v_done.o_updated;
         x_children := sluice.add_counts(x_children, v_done.o_children);
@@ -102,15 +99,11 @@ begin
             raise;
         end if;
     end;
-    execute format($sql$
-        select array_agg(w._n order by w._n)
-        from %s as w
-        where w._n >= $1 and w._n < $2 and w._action in ('i', 'u', 'c')
-            and not exists (select from %s as e where e._n = w._n)
-    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
+    execute format('select array_agg(t._n order by t._n) from (%s) as t', sluice.sql_todo(p_job.spec))
     into v_ns using p_from, p_to;
     if cardinality(v_ns) = 1 then
-        if p_job.spec ->> 'role' is not null and v_code in ('23505', '23P01') then
+        if coalesce(p_job.spec ->> 'role', p_job.spec ->> 'login') is not null
+            and v_code in ('23505', '23P01') then
             -- by a row that the role may not see, nothing of which is told
             v_message := 'this row may not be written with this API key';
             v_constraint := null;
@@ -188,35 +181,30 @@ $$;
 comment on function sluice.reject_writes(sluice.job, jsonb) is
 'Makes rejects of the records that could not be written.';
 
-create or replace function sluice.carry_out_plan(
+create or replace function sluice.write_records(
     p_job sluice.job, p_step sluice.step, p_yields boolean
 )
-returns bigint
+returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_rows bigint;
     v_done record;
     v_isolated record;
     v_code text;
     v_alone constant boolean := (p_job.options ->> 'atomic')::boolean is true
-        or p_job.options ->> 'dry_run' = 'write';
+        or (p_job.options ->> 'dry_run' = 'write') is true;
 begin
-    execute format($sql$
-        select count(*) from %s as w
-        where w._n >= $1 and w._n < $2 and w._action in ('i', 'u', 'c')
-            and not exists (select from %s as e where e._n = w._n)
-    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
-    into v_rows using p_step.lo, p_step.hi;
-    -- the plan is unlogged: after a crash of Postgres it is empty, not absent
-    if v_rows <> p_step.rows then
-        perform sluice.cast_again(p_job.job_id);
-        return 0;
-    end if;
-
     begin
-        v_done := sluice.write_range(p_job, p_step.lo, p_step.hi);
+        -- what the lists of children change is known only by counting
+        v_done := sluice.write_range(
+            p_job, p_step.lo, p_step.hi,
+            case when p_job.spec -> 'children' = '[]' then p_step.inserted end,
+            case when p_job.spec -> 'children' = '[]' then p_step.updated end
+        );
+        if v_done.o_inserted + v_done.o_updated <> p_step.rows then
+            raise exception 'the plan is not what it was' using errcode = '40002';
+        end if;
         select v_done.o_inserted as x_inserted, v_done.o_updated as x_updated, '[]'::jsonb as x_rejects,
             v_done.o_children as x_children
         into v_isolated;
@@ -231,34 +219,81 @@ begin
                 or p_yields and v_code in ('23505', '40002') then
                 raise;
             end if;
+            -- the plan is unlogged: after a crash of Postgres it is empty, not absent
+            if p_step.rows <> (
+                select t.o_inserts + t.o_updates + t.o_lists
+                from sluice.count_todo(p_job.spec, p_step.lo, p_step.hi) as t
+            ) then
+                return '{"lost": true}';
+            end if;
             -- subtransactions in thousands overflow the whole server's cache of them:
             -- big steps become smaller steps first, each a transaction of its own
-            if v_rows > 500 and not v_alone and not (p_job.spec ->> 'self')::boolean then
-                perform sluice.split_step(p_job, p_step);
-                return 0;
+            if p_step.rows > 500 and not v_alone and not (p_job.spec ->> 'self')::boolean then
+                return '{"split": true}';
             end if;
             v_isolated := sluice.isolate_step(p_job, p_step, v_alone);
     end;
+    return jsonb_build_object(
+        'rows', p_step.rows, 'inserted', v_isolated.x_inserted, 'updated', v_isolated.x_updated,
+        'rejects', v_isolated.x_rejects, 'children', v_isolated.x_children
+    );
+end;
+$$;
+comment on function sluice.write_records(sluice.job, sluice.step, boolean) is
+'A range of record numbers into the target. Returns the counts and the records that could not be
+ written: {"rows", "inserted", "updated", "rejects", "children"}; or that nothing was written:
+ {"lost"}: the plan is gone, {"split"}: it needs smaller steps. p_yields: fails as a whole when
+ another writer was faster (23505, 40002).';
 
-    perform sluice.reject_writes(p_job, v_isolated.x_rejects);
+create or replace function sluice.note_writes(
+    p_job sluice.job, p_step sluice.step, p_done jsonb
+)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_done ? 'lost' then
+        perform sluice.cast_again(p_job.job_id);
+        return 0;
+    elsif p_done ? 'split' then
+        perform sluice.split_step(p_job, p_step);
+        return 0;
+    end if;
+    perform sluice.reject_writes(p_job, p_done -> 'rejects');
     update sluice.step as s
     set
-        state = 'done', rows = v_rows, inserted = v_isolated.x_inserted, updated = v_isolated.x_updated,
-        rejected = jsonb_array_length(v_isolated.x_rejects), finished_at = clock_timestamp()
+        state = 'done', rows = (p_done ->> 'rows')::bigint,
+        inserted = (p_done ->> 'inserted')::bigint, updated = (p_done ->> 'updated')::bigint,
+        rejected = jsonb_array_length(p_done -> 'rejects'), finished_at = clock_timestamp()
     where s.step_id = p_step.step_id;
-    if v_isolated.x_children <> '{}' then
+    if p_done -> 'children' <> '{}' then
         update sluice.job as j
         set metrics = j.metrics || jsonb_build_object(
-            'children', sluice.add_counts(coalesce(j.metrics -> 'children', '{}'), v_isolated.x_children)
+            'children', sluice.add_counts(coalesce(j.metrics -> 'children', '{}'), p_done -> 'children')
         )
         where j.job_id = p_job.job_id;
     end if;
-    return v_rows;
+    return (p_done ->> 'rows')::bigint;
+end;
+$$;
+comment on function sluice.note_writes(sluice.job, sluice.step, jsonb) is
+'Records what sluice.write_records did. Returns how many records the step is through with.';
+
+create or replace function sluice.carry_out_plan(
+    p_job sluice.job, p_step sluice.step, p_yields boolean
+)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return sluice.note_writes(p_job, p_step, sluice.write_records(p_job, p_step, p_yields));
 end;
 $$;
 comment on function sluice.carry_out_plan(sluice.job, sluice.step, boolean) is
-'A range of record numbers into the target, with the record that it was done. p_yields: fails as a
- whole when another writer was faster (23505, 40002), for a caller who then matches again.';
+'A range of record numbers into the target, with the record that it was done. p_yields as of
+ sluice.write_records, for a caller who then matches again.';
 
 create or replace function sluice.merge_step(p_job sluice.job, p_step sluice.step)
 returns bigint
@@ -314,18 +349,17 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     execute format($sql$
-        insert into sluice.step (job_id, kind, lo, hi, rows)
-        select $1, 'merge', min(r._n), max(r._n) + 1, count(*)
+        insert into sluice.step (job_id, kind, lo, hi, rows, inserted, updated)
+        select $3, 'merge', min(r._n), max(r._n) + 1, count(*),
+            count(*) filter (where r._action = 'i'), count(*) filter (where r._action <> 'i')
         from (
-            select w._n, (row_number() over (order by w._n) - 1) / greatest(500, $4 / 16) as part
-            from %s as w
-            where w._n >= $2 and w._n < $3 and w._action in ('i', 'u', 'c')
-                and not exists (select from %s as e where e._n = w._n)
+            select t._n, t._action, (row_number() over (order by t._n) - 1) / greatest(500, $4 / 16) as part
+            from (%s) as t
         ) as r
         group by r.part
         order by r.part
-    $sql$, p_job.spec ->> 'work', p_job.spec ->> 'extra')
-    using p_job.job_id, p_step.lo, p_step.hi, p_step.rows;
+    $sql$, sluice.sql_todo(p_job.spec))
+    using p_step.lo, p_step.hi, p_job.job_id, p_step.rows;
     delete from sluice.step as s where s.step_id = p_step.step_id;
 end;
 $$;

@@ -91,6 +91,7 @@ begin
             ), p_job.spec ->> 'role'
         );
     end if;
+    perform sluice.share_plan(p_job, v_tables);
 end;
 $$;
 comment on function sluice.create_tables(sluice.job) is
@@ -139,7 +140,8 @@ begin
     v_job.spec := sluice.import_spec(
         p_job_id, v_job.resource, v_job.header, v_job.shape, v_job.options
     ) || jsonb_build_object('role', sluice.key_role(v_job.key_id));
-    perform sluice.check_role(v_job.spec ->> 'role', v_job.spec);
+    v_job.spec := sluice.at_login(v_job.spec, sluice.key_login(v_job.key_id));
+    perform sluice.check_role(coalesce(v_job.spec ->> 'login', v_job.spec ->> 'role'), v_job.spec);
     v_job.statements := sluice.import_statements(v_job.spec);
     update sluice.job as j
     set

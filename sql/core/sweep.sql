@@ -11,7 +11,7 @@ declare
 begin
     for v_job in
         select j.job_id from sluice.job as j
-        where j.state = 'receiving' and j.heartbeat_at < clock_timestamp()
+        where j.state = 'receiving' and j.heartbeat_at < statement_timestamp()
             - case when j.by_psql then interval '24 hours' else interval '60 seconds' end
         for update skip locked
     loop

@@ -1,16 +1,10 @@
-create or replace function sluice.table_spec(p_resource text)
-returns jsonb
+create or replace function sluice.known_resource(p_resource text)
+returns sluice.resource
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_resource sluice.resource;
-    v_table text;
-    v_keys jsonb;
-    v_identity jsonb;
-    v_fields jsonb;
-    v_triggers jsonb;
-    v_operators jsonb;
 begin
     select r.* into v_resource from sluice.resource as r where r.name = p_resource;
     if not found then
@@ -21,16 +15,48 @@ begin
                 'none; register one with sluice.register'
             );
     end if;
+    return v_resource;
+end;
+$$;
+comment on function sluice.known_resource(text) is
+'A resource by its name. IO400 for an unknown one.';
 
+create or replace function sluice.known_table(p_resource sluice.resource)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_table text;
+begin
     select format('%I.%I', n.nspname, c.relname) into v_table
     from pg_class as c
     inner join pg_namespace as n on c.relnamespace = n.oid
-    where c.oid = v_resource.target;
+    where c.oid = p_resource.target;
     if not found then
-        raise exception 'the table of resource % is gone', p_resource using
+        raise exception 'the table of resource % is gone', p_resource.name using
             errcode = 'IO409', hint = 'call sluice.unregister, or register its new table';
     end if;
+    return v_table;
+end;
+$$;
+comment on function sluice.known_table(sluice.resource) is
+'The name of a resource''s table as it is now. IO409 when the table is gone.';
 
+create or replace function sluice.table_spec(p_resource text)
+returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_resource constant sluice.resource := sluice.known_resource(p_resource);
+    v_table constant text := sluice.known_table(v_resource);
+    v_keys jsonb;
+    v_identity jsonb;
+    v_fields jsonb;
+    v_triggers jsonb;
+    v_operators jsonb;
+begin
     -- each is asked once: a call plans its query anew
     select jsonb_agg(
         to_jsonb(f) || jsonb_build_object('ident', quote_ident(f.name)) order by f.attnum
@@ -126,11 +152,13 @@ begin
             where u.resource = v_resource.name
         ),
         'domain_messages', (
-            select coalesce(jsonb_object_agg(c.conname, obj_description(c.oid, 'pg_constraint')), '{}')
+            -- not obj_description: it would be asked of every constraint of the database
+            select coalesce(jsonb_object_agg(c.conname, d.description), '{}')
             from pg_attribute as a
             inner join pg_constraint as c on a.atttypid = c.contypid
+            inner join pg_description as d on c.oid = d.objoid
             where a.attrelid = v_resource.target and a.attnum > 0
-                and obj_description(c.oid, 'pg_constraint') is not null
+                and d.classoid = 'pg_constraint'::regclass and d.objsubid = 0
         ),
         'children', (
             select coalesce(jsonb_agg(r.name order by r.name), '[]')

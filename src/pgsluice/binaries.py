@@ -53,6 +53,15 @@ def find(pg_bin: str | None = None, major: int | None = None) -> Binaries:
     )
 
 
+def of_major(major: int) -> Binaries:
+    """Programs of just this major version: the wheel has 16 and 18, the system perhaps others."""
+    for bindir in _candidates(None):
+        found = inspect(bindir)
+        if found and found.major == major:
+            return found
+    raise EmbeddedError(f"no programs of Postgres {major} were found: set PG_BIN")
+
+
 def inspect(bindir: Path) -> Binaries | None:
     """What this directory holds; None when a program is missing or does not run."""
     if not all(os.access(bindir / name, os.X_OK) for name in ("postgres", "initdb", "pg_ctl")):

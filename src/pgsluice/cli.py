@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +15,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from . import __version__, embedded, logs
+from . import __version__, cli_bench, embedded, logs
 from .aliases import tell_store
-from .binaries import EmbeddedError, find
+from .bench.place import BenchError
+from .binaries import EmbeddedError, of_major
 from .client import ClientError
 from .commands import completion, demo, doctor, exports, imports, jobs, resource, sample, schedule
 from .commands import key as key_command
@@ -30,6 +29,8 @@ from .commands.common import INTERRUPTED, UsageError
 from .database import ask
 from .errors import ProblemError
 from .migrate import MigrationError, migrate, pending_at, scratch_database
+from .psql import program as psql_program
+from .psql import without_password
 from .server import ListenError, check_host, claim, run
 from .settings import Settings, SettingsError, load, read_env_file
 
@@ -62,7 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(exc, 2)
     except SchemaMissingError as exc:
         return _fail(exc, 3)
-    except (ClientError, EmbeddedError, MigrationError, ListenError, ProblemError) as exc:
+    except (
+        ClientError,
+        BenchError,
+        EmbeddedError,
+        MigrationError,
+        ListenError,
+        ProblemError,
+    ) as exc:
         return _fail(exc, 1)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -150,8 +158,8 @@ def show_demo(settings: Settings, given: argparse.Namespace) -> int:
         claimed = claim(msgspec.structs.replace(own, port=0))
     with claimed, _database(own) as dsn:
         _install(own, dsn, wanted=True)
-        url, environ = _without_password(dsn)
-        demo.add_shop(_psql_program(own), url, environ)
+        url, environ = without_password(dsn)
+        demo.add_shop(psql_program(own), url, environ)
         demo.start_story(own, claimed.getsockname()[1], given.home)
         try:
             return run(msgspec.structs.replace(own, database_url=dsn), claimed)
@@ -167,30 +175,22 @@ def register(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def bench(settings: Settings, given: argparse.Namespace) -> int:
-    """Measure against psql, in a database of its own that is dropped afterwards."""
-    from .bench import run as bench_run
-
-    with tempfile.TemporaryDirectory(prefix="pgsluice-bench-") as folder:
+    """Measure, in a database of its own that is dropped afterwards."""
+    with tempfile.TemporaryDirectory(prefix="pgsluice-bench-", dir=given.folder) as folder:
         Path(folder).chmod(0o755)  # as root, the server is somebody else
-        own = msgspec.structs.replace(settings, data_dir=Path(folder) / "data")
+        pg_bin = str(of_major(given.pg).bindir) if given.pg else settings.pg_bin
+        own = msgspec.structs.replace(settings, data_dir=Path(folder) / "data", pg_bin=pg_bin)
         with _database(own) as server, scratch_database(server) as dsn:
             migrate(dsn)
-            with bench_run.service(dsn) as (port, pid):
-                bench = bench_run.Bench(dsn, _psql_program(own), port, Path(folder), given.rows)
-                report = bench_run.measure(bench, given.runs, pid)
-    if given.json:
-        print(msgspec.json.encode(report).decode())
-    else:
-        bench_run.show(report)
-    return 0
+            return cli_bench.run(dsn, psql_program(own), Path(folder), given)
 
 
 def psql(settings: Settings, given: argparse.Namespace) -> int:
     """psql on the database that the service uses; further arguments go to psql."""
     with _database(settings, attach=True) as dsn:
-        program = _psql_program(settings)
+        program = psql_program(settings)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's: it cancels a query
-        url, environ = _without_password(dsn)
+        url, environ = without_password(dsn)
         return subprocess.call([program, "-d", url, *given.arguments], env=environ)
 
 
@@ -232,32 +232,6 @@ def _refuse_old(dsn: str) -> None:
         )
 
 
-def _psql_program(settings: Settings) -> str:
-    """psql beside the server's programs, else the one on PATH."""
-    if settings.database_url is None:
-        beside = find(settings.pg_bin).bindir / "psql"
-        if beside.exists():
-            return str(beside)
-    if program := shutil.which("psql"):
-        return program
-    if (beside := find(settings.pg_bin).bindir / "psql").exists():
-        return str(beside)
-    raise EmbeddedError("no psql found: install postgresql-client")
-
-
-def _without_password(dsn: str) -> tuple[str, dict[str, str]]:
-    """The URL, and an environment that carries its password where `ps` does not show it."""
-    parts = urlsplit(dsn)
-    if not parts.password:
-        return dsn, dict(os.environ)
-    user, _, host = parts.netloc.rpartition("@")
-    netloc = f"{user.partition(':')[0]}@{host}"
-    return urlunsplit(parts._replace(netloc=netloc)), {
-        **os.environ,
-        "PGPASSWORD": unquote(parts.password),
-    }
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pgsluice", description="Bulk import and export for Postgres tables."
@@ -282,13 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=worker)
     command = commands.add_parser("migrate", parents=[shared], help="install or upgrade the schema")
     command.set_defaults(command=install)
-    command = commands.add_parser(
-        "bench", help="measure against psql, in a database of its own that is dropped afterwards"
-    )
-    command.add_argument("--rows", type=int, default=1_000_000, help="users in the file (1000000)")
-    command.add_argument("--runs", type=int, default=1, help="how often everything is run (1)")
-    command.add_argument("--json", action="store_true", help="print the figures as JSON")
-    command.set_defaults(command=bench)
+    cli_bench.add(commands).set_defaults(command=bench)
     key_command.add(commands, shared).set_defaults(command=key)
     told = "open psql on the database; what we do not know goes to psql"
     command = commands.add_parser("psql", parents=[shared], help=told)

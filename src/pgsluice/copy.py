@@ -3,9 +3,9 @@
 import asyncio
 import select
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import anyio
 import msgspec
@@ -16,7 +16,7 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn
 from psycopg.waiting import Ready, Wait
 
-from .database import Connection, Pool
+from .database import Connection
 
 BLOCK = 128 * 1024
 AHEAD = 4
@@ -174,8 +174,15 @@ class Outgoing(msgspec.Struct):
 Start = Callable[[Connection], Awaitable[Outgoing]]
 
 
+class Sessions(Protocol):
+    """What gives sessions: a pool does."""
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """A session, for as long as the block lasts."""
+
+
 async def stream_out(
-    pool: Pool, start: Start, target: int = BLOCK, ahead: int = AHEAD
+    pool: Sessions, start: Start, target: int = BLOCK, ahead: int = AHEAD
 ) -> AsyncGenerator[bytes, None]:
     """What `start` says, in blocks; `start` runs in the transaction of the COPY.
 
@@ -198,7 +205,7 @@ async def stream_out(
 
 
 async def _pump(
-    pool: Pool, start: Start, target: int, queue: asyncio.Queue[bytes | Exception | None]
+    pool: Sessions, start: Start, target: int, queue: asyncio.Queue[bytes | Exception | None]
 ) -> None:
     try:
         async with pool.connection() as conn, conn.transaction():

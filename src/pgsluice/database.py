@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import select
 from collections.abc import AsyncGenerator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ __all__ = [
     "acting",
     "ask",
     "call",
+    "connect",
     "listen",
     "network",
     "new_pool",
@@ -82,6 +84,8 @@ class Caller:
     name: str | None = None
     scopes: frozenset[str] = frozenset()
     profile: str | None = None
+    has_quota: bool = False
+    login: str | None = None
     rate: dict[str, Any] = field(default_factory=dict)
 
 
@@ -171,6 +175,25 @@ def _told(exc: Error, dsn: str) -> ProblemError:
     return ProblemError(500, sentence(f"the database says: {said}", exc.diag.message_hint))
 
 
+async def connect(dsn: str, login: str, stall: int = STALL_SECONDS) -> Connection:
+    """A session of a login, as those of pools are; ProblemError (503) says why there is none."""
+    given = conninfo_to_dict(dsn).get("options") or ""
+    try:
+        conn = await AsyncConnection.connect(
+            dsn,
+            autocommit=True,
+            options=f"{given} {_STARTUP_OPTIONS}".strip(),
+            application_name=f"pgsluice {login}",
+            **network(dsn, stall),  # type: ignore[arg-type]
+        )
+        await _configure(conn, dsn, stall)
+    except Error as exc:
+        # the server's own words, without its address
+        reason = str(exc).rpartition("FATAL:")[2].strip() if "FATAL:" in str(exc) else "no reply"
+        raise ProblemError(503, f"{login} cannot log in: {reason}", {"Retry-After": "5"}) from exc
+    return conn
+
+
 async def _configure(conn: Connection, dsn: str, stall: int) -> None:
     """Have the server notice a client that left or cannot be reached.
 
@@ -203,6 +226,16 @@ async def listen(dsn: str, channel: str) -> AsyncGenerator[str | None, None]:
             yield told.payload
 
 
+def _has_spoken(conn: Connection) -> bool:
+    """Whether the server sent something unasked: it then closes an idle connection, or has.
+
+    Asking it costs a round trip for each connection that is taken, which this does not.
+    """
+    poll = select.poll()
+    poll.register(conn.pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def new_pool(
     dsn: str, *, size: int, name: str, stall: int = STALL_SECONDS, **parameters: object
 ) -> Pool:
@@ -216,6 +249,8 @@ def new_pool(
     told = " ".join(f"-c sluice.{key}={value}" for key, value in parameters.items())
 
     async def check(conn: Connection) -> None:
+        if not _has_spoken(conn):
+            return
         try:
             await AsyncConnectionPool.check_connection(conn)
         except Error:
@@ -254,4 +289,7 @@ def problem_of(exc: Exception) -> ProblemError:
         return ProblemError(400, "the request holds a NUL character, which no text here can hold")
     if not isinstance(exc, Error) or exc.sqlstate is None:
         return problem_of_sqlstate("XX000", None, None)
-    return problem_of_sqlstate(exc.sqlstate, exc.diag.message_primary, exc.diag.message_hint)
+    said = exc.diag
+    return problem_of_sqlstate(
+        exc.sqlstate, said.message_primary, said.message_hint, said.message_detail
+    )

@@ -58,11 +58,17 @@ def sentence(message: str, hint: str | None) -> str:
 
 
 def problem_of_sqlstate(
-    sqlstate: str | None, message: str | None, hint: str | None
+    sqlstate: str | None, message: str | None, hint: str | None, wait: str | None = None
 ) -> ProblemError:
-    """The refusal that an SQLSTATE stands for; nothing of the SQL shows unless SQL meant it to."""
+    """The refusal that an SQLSTATE stands for; nothing of the SQL shows unless SQL meant it to.
+
+    `wait`: the detail of ours, which is the seconds to wait if it has one.
+    """
     if sqlstate and (ours := _OURS.fullmatch(sqlstate)):
-        return ProblemError(int(ours[1]), sentence(message or "refused", hint))
+        status = int(ours[1])
+        wait = wait or ("5" if status == HTTPStatus.SERVICE_UNAVAILABLE else None)
+        detail = sentence(message or "refused", hint)
+        return ProblemError(status, detail, {"Retry-After": wait} if wait else None)
     if sqlstate is None or sqlstate.startswith(_UNAVAILABLE):
         return unavailable()
     return ProblemError(

@@ -105,7 +105,7 @@ HEALTH_EXAMPLE: Schema = {
     "release": "0.1.0",
     "database": {"status": "ok", "name": "app", "version": "18.4", "read_only": False},
     "queue": {"status": "ok", "waiting": 2, "processing": 1, "oldest_seconds": 3},
-    "workers": {"alive": 2},
+    "workers": {"alive": 2, "missing_logins": []},
 }
 RESOURCE_EXAMPLE: Schema = {
     "name": "users",

@@ -125,7 +125,10 @@ SCHEMAS: dict[str, Schema] = {
         queue=record(
             status=text(), waiting=whole(), processing=whole(), oldest_seconds=whole(nullable=True)
         ),
-        workers=record(alive=whole()),
+        workers=record(
+            alive=whole(),
+            missing_logins=listing(text(), description="jobs wait for a worker that has them"),
+        ),
         error=text(),
     ),
     "Key": record(
@@ -136,8 +139,11 @@ SCHEMAS: dict[str, Schema] = {
         scopes=listing(text(enum=["import", "export", "admin"])),
         resources={"type": ["array", "null"], "items": text()},
         role=text(nullable=True),
+        login=text(nullable=True),
         profile=text(nullable=True),
         rate_limit=whole(nullable=True),
+        max_uploads=whole(nullable=True),
+        max_bytes_per_day=whole(nullable=True),
         created_at=moment(),
         expires_at=moment(nullable=True),
         revoked_at=moment(nullable=True),

@@ -30,7 +30,15 @@ _FOREIGN_PARAMETERS = {
     "statement_cache_size",
 }
 # What a message must not repeat.
-_SECRET = ("api_key", "api_keys", "database_url", "listen_url", "metrics_key", "webhook_secret")
+_SECRET = (
+    "api_key",
+    "api_keys",
+    "database_url",
+    "listen_url",
+    "logins",
+    "metrics_key",
+    "webhook_secret",
+)
 
 
 class SettingsError(ValueError):
@@ -74,8 +82,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^([^\s,:]{8,}(:(realworld|nest))?(,[^\s,:]{8,}(:(realworld|nest))?)*)?$",
-            description="keys that may do everything, with commas; KEY:realworld or KEY:nest "
-            "replies as that earlier system did",
+            description="keys of 8 characters or more that may do everything, with commas; "
+            "KEY:realworld or KEY:nest replies as that earlier system did",
+        ),
+    ] = ""
+    logins: Annotated[
+        str,
+        Meta(
+            pattern=r"^([a-z_][a-z0-9_]{0,62}=\S+(\s+[a-z_][a-z0-9_]{0,62}=\S+)*)?$",
+            description="logins of API keys: name, equals sign, URL; with spaces between them",
         ),
     ] = ""
     rate_limit: Annotated[
@@ -198,7 +213,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["on", "off"], Meta(description="on or off: does GET /metrics answer")
     ] = "on"
     metrics_key: Annotated[
-        str, Meta(pattern=r"^(\S{8,})?$", description="key that GET /metrics wants; none: open")
+        str,
+        Meta(
+            pattern=r"^(\S{8,})?$",
+            description="key of 8 characters or more that GET /metrics wants; none: open",
+        ),
     ] = ""
     log_format: Annotated[
         Literal["json", "text"], Meta(description="json or text: the form of a log line")
@@ -215,6 +234,12 @@ def api_keys(settings: Settings) -> dict[str, str]:
     """The sha256 (hex) of each of SLUICE_API_KEYS, with its profile or an empty text."""
     entries = (entry.partition(":") for entry in settings.api_keys.split(",") if entry)
     return {hashlib.sha256(key.encode()).hexdigest(): profile for key, _, profile in entries}
+
+
+def login_urls(settings: Settings) -> dict[str, str]:
+    """The URL of each login of SLUICE_LOGINS, by its name."""
+    entries = (entry.partition("=") for entry in settings.logins.split())
+    return {name: clean_url(url) for name, _, url in entries}
 
 
 def describe() -> list[tuple[str, str, str]]:

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 
 from . import tasks as queue
 from .database import STALL_SECONDS, Error, Pool, call, new_pool
-from .settings import Settings
+from .logins import Logins
+from .settings import Settings, login_urls
 from .store import Store
 from .work.clock import Clock
 from .work.deliveries import Deliveries
@@ -68,7 +69,7 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     """
     url = settings.listen_url or settings.database_url or ""
     stopping = asyncio.Event()
-    store = Store(settings.store)
+    store, logins = Store(settings.store), Logins(settings)
     told = {name: getattr(settings, name) for name in _CONCURRENCY}
     log.info("worker %s starts", _worker_name(), extra={"fields": told})
     # a session for each step; what else is called is short, and shares some
@@ -78,12 +79,12 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     transfers = pool_of(settings, size, "pgsluice transfer", SLOW_SECONDS)
     async with calls, transfers:
         hands: list[tuple[Hand, int]] = [
-            (Steps(calls), settings.import_sessions),
+            (Steps(calls, news, logins), settings.import_sessions),
             (Fetches(transfers, settings, stopping), settings.fetches),
             (Housekeeping(calls), 1),
             (Clock(calls), 1),
             (Deliveries(calls, settings), _DELIVERIES),
-            (Exports(transfers, store), settings.exports),
+            (Exports(transfers, store, logins), settings.exports),
             (Files(calls, store), 1),
         ]
         tasks = [
@@ -126,6 +127,7 @@ def pool_of(settings: Settings, size: int, name: str, stall: int = STALL_SECONDS
         name=name,
         stall=stall,
         worker=_worker_name(),
+        logins=",".join(login_urls(settings)),
         # webhooks hold links too
         api_prefix=f"/{settings.api_prefix}",
         **{name: getattr(settings, name) for name in _TOLD},

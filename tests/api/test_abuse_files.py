@@ -162,5 +162,36 @@ def test_a_formula_leaves_as_text_when_asked(
     for escape, told in (("true", f"'{name}"), ("false", name)):
         query = {"resource": "users", "format": "csv", "escape_formulas": escape}
         reply = http.get("/v1/exports", params={**query, "fields": "name,email"})
-        [row] = list(csv.reader(io.StringIO(reply.text, newline="")))[1:]
+        [row] = cells(reply)[1:]
         assert row == [told, "f@example.org"]
+
+
+def cells(reply: httpx.Response) -> list[list[str]]:
+    """The cells of a CSV file, its header first."""
+    return list(csv.reader(io.StringIO(reply.text, newline="")))
+
+
+@pytest.mark.parametrize(
+    "formula", ["=cmd|' /C calc'!A0", "+1+cmd|x!A0", "-1+2", "@SUM(A1)", "\t=1"]
+)
+def test_a_formula_in_a_rejected_record_runs_only_where_it_must(
+    http: httpx.Client, post: Callable[..., httpx.Response], formula: str
+) -> None:
+    sent = io.StringIO()
+    names = ["email", "name", "role", f"{formula} "]
+    csv.writer(sent).writerows([names, [formula, "-1.5", formula, formula]])
+    job = post(sent.getvalue().encode(), unknown_fields="ignore").json()["links"]["self"]
+
+    def read(path: str, **query: str) -> list[list[str]]:
+        return cells(http.get(f"{job}/{path}", params=query))
+
+    # errors are for reading, rejects for sending again
+    told = {row[2]: row[6] for row in read("errors", format="csv")[1:]}
+    assert told == {"email": f"'{formula}", "role": f"'{formula}"}
+    raw = {row[2]: row[6] for row in read("errors", format="csv", escape_formulas="false")[1:]}
+    assert raw == {"email": formula, "role": formula}
+    head, row = read("rejects")
+    assert [head[:4], row[:4]] == [names, [formula, "-1.5", formula, formula]]
+    head, row = read("rejects", escape_formulas="true")
+    assert head[:4] == ["email", "name", "role", f"'{formula} "]
+    assert row[:4] == [f"'{formula}", "-1.5", f"'{formula}", f"'{formula}"]

@@ -70,6 +70,14 @@ def test_no_url_leads_inside(http: httpx.Client, url: str) -> None:
             content=USERS,
             headers={"Content-Type": "text/csv"},
         ),
+        http.post(
+            "/v1/imports",
+            files=[
+                ("file", ("u.csv", USERS)),
+                ("resource", (None, "users")),
+                ("callback_url", (None, url)),
+            ],
+        ),
         http.post("/v1/exports", json={"resource": "users", "callback_url": url}),
         http.post(
             "/v1/schedules",

@@ -61,7 +61,9 @@ def test_no_script_asks_for_anything_from_elsewhere() -> None:
 def test_files_need_no_key_but_what_they_show_does(
     start_service: Callable[..., Service], service: Service
 ) -> None:
-    locked = start_service(beside=service, SLUICE_API_KEYS="open-sesame", SLUICE_API_PREFIX="api_v9")
+    locked = start_service(
+        beside=service, SLUICE_API_KEYS="open-sesame", SLUICE_API_PREFIX="api_v9"
+    )
     with httpx.Client(base_url=locked.url, timeout=60) as client:
         page = client.get("/")
         assert page.status_code == 200

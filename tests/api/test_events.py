@@ -37,6 +37,8 @@ def following(
 def events_of(reply: httpx.Response) -> Iterator[Event]:
     lines: list[str] = []
     for line in reply.iter_lines():
+        if line.startswith(":"):
+            continue
         if line:
             lines.append(line)
         elif lines:
@@ -78,6 +80,21 @@ def test_progress_is_told_as_it_happens_until_the_end(
     assert (end.data["status"], end.data["job_id"]) == ("completed", job_id)
     assert end.data["counts"]["inserted"] == ROWS
     assert end.data["links"]["events"] == f"/v1/imports/{job_id}/events"
+
+
+def test_a_job_that_does_not_move_keeps_its_streams_alive(
+    http: httpx.Client, database: psycopg.Connection, post: Callable[..., httpx.Response]
+) -> None:
+    database.execute(SLOW.replace("pg_sleep(1)", "pg_sleep(30)").encode())
+    try:
+        job_id = post(new_users(3), {"Prefer": "wait=0"}).json()["job_id"]
+        with http.stream("GET", f"/v1/imports/{job_id}/events") as reply:
+            started, lines = time.monotonic(), reply.iter_lines()
+            while next(lines) != ": still here":
+                assert time.monotonic() - started < 20
+        http.post(f"/v1/imports/{job_id}/cancel")
+    finally:
+        database.execute("drop function public.slow() cascade")
 
 
 def test_an_ended_job_is_told_at_once_and_only_once(

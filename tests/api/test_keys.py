@@ -342,23 +342,32 @@ def editor(conn: psycopg.Connection) -> Iterator[str]:
     )
 
 
-def test_lists_of_children_under_row_level_security_are_refused(
-    editor: str, new_key: NewKey, conn: psycopg.Connection
+@pytest.mark.parametrize("unknown", ["reject", "ignore"])
+def test_only_records_with_lists_that_the_role_may_not_replace_are_rejected(
+    editor: str, new_key: NewKey, conn: psycopg.Connection, unknown: str
 ) -> None:
-    client = new_key(role=editor)
+    client, mark = new_key(role=editor), f"{unknown}@list.org"
 
     def send(content: bytes, media_type: str) -> httpx.Response:
         return client.post(
             "/v1/imports",
-            params={"resource": "users"},
+            params={"resource": "users", "unknown_fields": unknown},
             content=content,
             headers={"Content-Type": media_type, "Prefer": "wait=30"},
         )
 
-    record = b'{"email": "list@example.org", "name": "L", "role": "reader", "addresses": []}\n'
-    refused = send(record, "application/x-ndjson")
-    assert "may not replace the addresses" in is_problem(refused, 403)["detail"]
-    plain = send(b"email,name,role\nlist@example.org,L,reader\n", "text/csv")
-    assert plain.json()["counts"]["inserted"] == 1, plain.text
+    records = (
+        b'{"email": "with-%s", "name": "L", "role": "reader", "Addresses": []}\n'
+        b'{"email": "%s", "name": "L", "role": "reader"}\n'
+    ) % (mark.encode(), mark.encode())
+    job = send(records, "application/x-ndjson").json()
+    assert job["counts"]["inserted"] == job["counts"]["rejected"] == 1, job
+    [error] = job["errors"]
+    assert (error["row"], error["field"], error["code"]) == (1, "addresses", "write")
+    assert error["message"] == "may not be written with this API key"
+    assert conn.execute("select 1 from app.users where email = %s", [mark]).fetchone()
+    table = f'email,name,role,addresses\n{mark},L,reader,"[]"\n'.encode()
+    assert "may not replace the addresses" in is_problem(send(table, "text/csv"), 403)["detail"]
     conn.execute("alter table app.addresses disable row level security")
-    assert send(record, "application/x-ndjson").json()["counts"]["unchanged"] == 1
+    counts = send(records, "application/x-ndjson").json()["counts"]
+    assert (counts["inserted"], counts["unchanged"]) == (1, 1)

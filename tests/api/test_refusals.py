@@ -90,6 +90,25 @@ def test_an_option_of_parsing_behind_the_file_is_refused(http: httpx.Client) -> 
     assert "before the file" in is_problem(reply, 400)["detail"]
 
 
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+def test_a_format_behind_the_file_must_be_the_one_it_was_read_in(
+    http: httpx.Client, kind: str
+) -> None:
+    form = [("file", ("u.csv", USERS)), ("resource", (None, "users")), ("format", (None, kind))]
+    reply = http.post("/v1/imports", files=form)
+    if kind == "csv":
+        assert reply.status_code == 202
+    else:
+        assert "before the file" in is_problem(reply, 400)["detail"]
+
+
+def test_a_refused_option_is_told_as_it_was_sent(http: httpx.Client) -> None:
+    reply = http.post("/v1/imports?resource=users&mode=other", content=USERS, headers=CSV)
+    assert is_problem(reply, 400)["detail"] == (
+        "option mode cannot be 'other'. it takes one of upsert, insert, update"
+    )
+
+
 @pytest.mark.parametrize("boundary", ["", "; boundary=other"])
 def test_a_wrong_boundary_is_refused(http: httpx.Client, uploads: Uploads, boundary: str) -> None:
     body = b'--B\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n--B--\r\n'

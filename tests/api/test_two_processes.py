@@ -1,5 +1,6 @@
 """Two processes on one database are one service: keys, rates and news do not stop at either."""
 
+import gzip
 import threading
 import time
 from collections import Counter
@@ -141,6 +142,110 @@ def test_the_rate_of_a_key_is_one_for_both(at_once: Any, database: psycopg.Conne
         assert sorted(left) == list(range(40))
     finally:
         database.execute("delete from sluice.api_key")
+
+
+@pytest.fixture
+def keyed(database: psycopg.Connection) -> Iterator[Callable[..., dict[str, str]]]:
+    """Makes a key with a quota; the headers of a CSV upload that sends it."""
+
+    def make(**quota: int) -> dict[str, str]:
+        given = "".join(f", {name} => {value}" for name, value in quota.items())
+        row = database.execute(
+            f"select sluice.create_api_key('key {uuid4()}'{given})".encode()
+        ).fetchone()
+        assert row
+        return {"X-API-Key": row[0], **CSV}
+
+    yield make
+    # other tests send no key
+    database.execute(
+        "update sluice.job set key_id = null where key_id is not null;"
+        "delete from sluice.quota; delete from sluice.upload; delete from sluice.api_key"
+    )
+
+
+def upload(client: httpx.Client, headers: dict[str, str], body: Any) -> httpx.Response:
+    return client.post("/v1/imports", params={"resource": "users"}, content=body, headers=headers)
+
+
+def test_a_key_has_as_many_uploads_at_once_as_it_may_over_both(
+    http: httpx.Client, taker: httpx.Client, database: psycopg.Connection, keyed: Any
+) -> None:
+    few, others, users = keyed(max_uploads=2), keyed(), new_users(3)
+    going = "select count(*) from sluice.upload"
+    hold = threading.Event()
+
+    def slowly(client: httpx.Client) -> httpx.Response:
+        def body() -> Iterator[bytes]:
+            yield users[:20]
+            hold.wait(30)
+            yield users[20:]
+
+        return upload(client, few, body())
+
+    with ThreadPoolExecutor(2) as threads:
+        slow = [threads.submit(slowly, client) for client in (http, taker)]
+        try:
+            while database.execute(going).fetchone() != (2,):
+                time.sleep(0.02)
+            for client in (http, taker):
+                with httpx.Client(base_url=client.base_url) as another:
+                    refused = upload(another, few, users)
+                    assert "2 uploads" in is_problem(refused, 429)["detail"]
+                    assert refused.headers["retry-after"] == "2"
+                    assert upload(another, others, users).status_code == 202
+        finally:
+            hold.set()
+        assert [one.result().status_code for one in slow] == [202, 202]
+    assert database.execute(going).fetchone() == (0,)
+    assert upload(taker, few, users).status_code == 202
+
+
+def test_the_place_of_a_dead_upload_is_free_after_a_minute(
+    http: httpx.Client, database: psycopg.Connection, keyed: Any
+) -> None:
+    one = keyed(max_uploads=1)
+    database.execute(
+        "insert into sluice.upload (upload_id, key_id, heartbeat_at)"
+        " select sluice.uuid_v7(), key_id, clock_timestamp() - interval '59 s' from sluice.api_key"
+    )
+    is_problem(upload(http, one, new_users(3)), 429)
+    database.execute("update sluice.upload set heartbeat_at = heartbeat_at - interval '2 s'")
+    assert upload(http, one, new_users(3)).status_code == 202
+
+
+def test_a_key_stores_as_many_bytes_a_day_as_it_may_over_both(
+    http: httpx.Client, taker: httpx.Client, database: psycopg.Connection, keyed: Any
+) -> None:
+    users = new_users(300)
+    few = keyed(max_bytes_per_day=2 * len(users))
+    first = {**few, "Idempotency-Key": "first"}
+    assert upload(http, first, users).status_code == 202
+    bulk = {**few, "Content-Type": "application/json"}
+    # packed, nobody knows before how much it is
+    packed = {**few, "Content-Encoding": "gzip"}
+    before = database.execute("select count(*) from sluice.job").fetchone()
+    for refused in (
+        upload(taker, few, new_users(400)),
+        upload(taker, packed, gzip.compress(new_users(400))),
+    ):
+        told = is_problem(refused, 429)["detail"]
+        assert f"may store {2 * len(users)} bytes a day, unpacked, of which {len(users)}" in told
+        assert 0 < int(refused.headers["retry-after"]) <= 86_400
+    assert database.execute("select count(*) from sluice.job").fetchone() == before
+    assert upload(taker, few, users).status_code == 202
+    used_up = [
+        upload(http, few, b"email\n"),
+        taker.post("/v1/imports?resource=users&url=https://example.org/users.csv", headers=few),
+        taker.post("/v1/exports?resource=users", headers=few),
+        http.post(
+            "/api/users/bulk", content=b'[{"name": "Q", "email": "q@quota.org"}]', headers=bulk
+        ),
+    ]
+    assert [reply.status_code for reply in used_up] == [429] * 4
+    assert upload(taker, first, users).status_code == 202, "what has been done may be told"
+    database.execute("update sluice.quota set day = day - 1")
+    assert upload(http, few, users).status_code == 202
 
 
 def test_the_news_of_a_job_come_from_the_process_that_does_not_do_it(

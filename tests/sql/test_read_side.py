@@ -560,7 +560,7 @@ def test_health_and_release(conn: Connection) -> None:
     assert health["status"] == "ok"
     assert health["queue"]["waiting"] == 1
     assert health["queue"]["oldest_seconds"] > 0
-    assert health["workers"] == {"alive": 0}
+    assert health["workers"] == {"alive": 0, "missing_logins": []}
     assert one(conn, "select sluice.release()") == health["release"] == version("pgsluice")
 
 

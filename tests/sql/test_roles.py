@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 Login = Callable[[str], psycopg.Connection]
-ROLES = ("sluice_owner", "sluice_service", "sluice_operator", "sluice_reader")
+ROLES = ("sluice_owner", "sluice_service", "sluice_operator", "sluice_reader", "sluice_login")
 
 
 @pytest.fixture

@@ -108,6 +108,8 @@ async def _caller(connection: AnyConnection, service: Service) -> Caller:
         name=found["name"],
         scopes=frozenset(found["scopes"]),
         profile=found["profile"],
+        login=found["login"],
+        has_quota=found["has_quota"],
         rate=found["rate"],
     )
 

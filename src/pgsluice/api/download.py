@@ -11,8 +11,8 @@ from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 
 from ..compression import compressor
-from ..copy import Outgoing, stream_out
-from ..database import Connection, Pool
+from ..copy import Outgoing, Sessions, stream_out
+from ..database import Connection
 from .service import AnyRequest
 from .workbooks import made_workbook
 
@@ -36,7 +36,7 @@ class Download(ASGIStreamingResponse):
 
 
 async def download(
-    request: AnyRequest, pool: Pool, ask: Ask, name: Callable[[dict[str, Any]], str]
+    request: AnyRequest, pool: Sessions, ask: Ask, name: Callable[[dict[str, Any]], str]
 ) -> Download:
     """The reply that streams what `ask` describes (`copy`, `prefix`, `suffix`, `content_type`).
 

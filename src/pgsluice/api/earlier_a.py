@@ -15,6 +15,7 @@ from . import earlier_doc
 from .body import chunks, declared_length
 from .earlier import BULK_USERS
 from .incoming import media_type_of
+from .quota import within_quota
 from .reply import is_running, json_reply, retry_after
 from .service import AnyRequest, Service, service_of
 
@@ -35,17 +36,18 @@ async def bulk_users(request: AnyRequest) -> Response[bytes]:
     request_id = request.headers.get("x-request-id", request.scope["state"]["request_id"])
     queued = _ASYNC.search(request.headers.get("prefer", "")) is not None
     with service.upload_slot():
-        body = await _body(request, cap)
-        try:
-            async with asyncio.timeout(_SECONDS):
-                job = await _import(service, request_id, body, queued=queued)
-        except TimeoutError:
-            raise ProblemError(
-                503,
-                f"it took longer than {_SECONDS} seconds and was rolled back: nothing was "
-                "written. Send it again with the same X-Request-ID",
-                {"Retry-After": "5"},
-            ) from None
+        async with within_quota(service.pool):
+            body = await _body(request, cap)
+            try:
+                async with asyncio.timeout(_SECONDS):
+                    job = await _import(service, request_id, body, queued=queued)
+            except TimeoutError:
+                raise ProblemError(
+                    503,
+                    f"it took longer than {_SECONDS} seconds and was rolled back: nothing was "
+                    "written. Send it again with the same X-Request-ID",
+                    {"Retry-After": "5"},
+                ) from None
     request.scope["state"]["job_id"] = job["id"]
     headers = {"Vary": "Prefer"} | ({"Preference-Applied": "respond-async"} if queued else {})
     if not is_running(job):

@@ -1,6 +1,7 @@
 """Server-sent events: the progress of a job, then its end, whichever process works on it."""
 
 import hashlib
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -15,7 +16,7 @@ from .query import parse_id, parse_query
 from .service import AnyRequest, Service, service_of
 from .watch import State
 
-_PING_SECONDS = 15.0
+_PING_SECONDS = 5.0
 _RETRY = b"retry: 2000\n\n"
 _PING = b": still here\n\n"
 _END = "end"
@@ -60,6 +61,7 @@ async def _events(
 ) -> AsyncGenerator[bytes, None]:
     yield _RETRY
     sent: State | None = None
+    quiet_since = time.monotonic()
     async with service.watches.follow(parse_id(progress["job_id"])) as watch:
         while True:
             state = watch.state
@@ -68,10 +70,13 @@ async def _events(
                 number = _number(state)
                 if number != seen:
                     seen = number
+                    quiet_since = time.monotonic()
                     yield _event(state, number)
             elif watch.over:
                 return
-            elif not await watch.changed(_PING_SECONDS):
+            # a job is looked at more often than it moves: what is not told breaks no silence
+            elif not await watch.changed(quiet_since + _PING_SECONDS - time.monotonic()):
+                quiet_since = time.monotonic()
                 yield _PING
 
 

@@ -34,6 +34,12 @@ async def judge_head(request: AnyRequest, service: Service, query: Fields) -> No
     await judge_options(service, query.values)
 
 
+def least_size(request: AnyRequest) -> int:
+    """How many bytes the file has at least, as far as the head tells."""
+    is_form = media_type_of(request) == MULTIPART
+    return 1 if is_form else declared_length(request) or 1
+
+
 def judge_source(service: Service, values: dict[str, str]) -> None:
     """Refuse a URL or path that is against the rules, whatever stands there."""
     try:

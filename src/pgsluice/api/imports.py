@@ -12,12 +12,14 @@ from ..ingest.receive import Upload
 from ..ingest.xlsx import SheetOptions
 from . import import_doc, options
 from .accepted import accepted, replayed
-from .head import format_of, judge_head, judge_options, judge_source, require_resource
+from .head import format_of, judge_head, judge_options, judge_source, least_size, require_resource
 from .idempotency import SCOPE, beat, claimed, compare, read_key
 from .incoming import MULTIPART, IncomingFile, Received, media_type_of, opened
 from .profile import defaults_of
 from .query import parse_query
+from .quota import within_quota
 from .service import AnyRequest, Service, service_of
+from .urls import check_urls
 
 
 @post("/imports", opt=import_doc.POST, status_code=202)
@@ -33,7 +35,8 @@ async def post_import(request: AnyRequest) -> Response[bytes]:
             if first is not None:
                 await _compare(request, received, first)
                 return await replayed(request, service, first)
-            job = await _receive(request, service, received, key)
+            async with within_quota(service.pool, least_size(request)):
+                job = await _receive(request, service, received, key)
     return await accepted(request, service, job, key, SCOPE)
 
 
@@ -52,6 +55,7 @@ async def _receive(
             if media_type_of(request) != MULTIPART:
                 require_resource(values)
             kind = format_of(values, file.name, file.media_type)
+            received.format = kind.format
             upload = _upload(service, values, file, kind, key)
             text = as_format(
                 file.body,
@@ -88,14 +92,16 @@ def _upload(
 async def _finish(
     service: Service, received: Received, upload: Upload, key: str | None
 ) -> dict[str, Any]:
-    resource = require_resource(received.values)
+    values = received.values
+    resource = require_resource(values)
+    check_urls(service.settings, values, "callback_url")
     async with service.uploads.connection() as conn, conn.transaction():
         job: dict[str, Any] = await call(
             conn,
             "receive_finish",
             job_id=upload.job_id,
             resource=resource,
-            options=options.for_sql(received.values),
+            options=options.for_sql(values),
             received=upload.totals.records,
             bytes=upload.totals.bytes,
             digest=received.digest,

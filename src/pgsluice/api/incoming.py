@@ -21,11 +21,12 @@ _LONGEST_FORM = 64 * 1024
 
 @dataclass
 class Received:
-    """What has come in: options as known so far, hash as read so far."""
+    """What has come in: options and format as known so far, hash as read so far."""
 
     query: Fields
     form: Fields = field(default_factory=lambda: Fields(options.KNOWN, where="form field"))
     content: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    format: str | None = None
 
     @property
     def values(self) -> dict[str, str]:
@@ -142,7 +143,7 @@ async def _take_urlencoded(body: AsyncIterator[bytes], received: Received) -> No
 
 
 def _take_fields(form: Form, received: Received, *, late: bool) -> None:
-    before = received.values
+    before = {"format": received.format} | received.values
     for name, values in form.fields.items():
         for value in values:
             taken = received.form.add(name, value)

@@ -18,7 +18,8 @@ from .reply import form_of, json_reply, next_link, retry_after, tagged_reply
 from .service import AnyRequest, service_of
 
 _LIST = ("status", "resource", "search", "limit", "cursor")
-_ERRORS = ("field", "code", "format", "limit", "offset", "cursor")
+_FLAG = ("true", "false")
+_ERRORS = ("field", "code", "format", "limit", "offset", "cursor", "escape_formulas")
 
 
 @get("/jobs", opt=doc.JOBS)
@@ -69,6 +70,7 @@ async def get_errors(request: AnyRequest, job_id: str) -> ASGIResponse:
     form = form_of(request, fields, ("json", "csv", "ndjson"))
     limit = fields.whole("limit", 1, 1000)
     offset = fields.whole("offset", 0, 10**12)
+    escape = fields.choice("escape_formulas", _FLAG, "true") == "true"
     chosen = {
         "job_id": parse_id(job_id),
         "field": fields.get("field"),
@@ -92,7 +94,7 @@ async def get_errors(request: AnyRequest, job_id: str) -> ASGIResponse:
     return await download(
         request,
         service.downloads,
-        lambda conn: call(conn, "errors_copy", **chosen, format=form),
+        lambda conn: call(conn, "errors_copy", **chosen, format=form, escape_formulas=escape),
         lambda about: f"errors-{job_id}.{about['extension']}",
     )
 
@@ -107,15 +109,16 @@ async def get_error_summary(request: AnyRequest, job_id: str) -> Response[bytes]
 @get("/imports/{job_id:str}/rejects", opt=doc.REJECTS)
 async def get_rejects(request: AnyRequest, job_id: str) -> Download:
     """The rejected records in the upload's own format: mend them and post them again."""
-    fields = parse_query(request.scope["query_string"], ("format",))
+    fields = parse_query(request.scope["query_string"], ("format", "escape_formulas"))
     form = None
     if "format" in fields.values:
         form = fields.choice("format", ("csv", "xlsx", "ndjson", "json"), "")
+    escape = fields.choice("escape_formulas", _FLAG, "false") == "true"
     service = service_of(request)
     return await download(
         request,
         service.downloads,
-        partial(_ask_rejects, job_id, form),
+        partial(_ask_rejects, job_id, form, escape),
         _rejects_name,
     )
 
@@ -134,10 +137,14 @@ async def get_results(request: AnyRequest, job_id: str) -> Download:
     )
 
 
-async def _ask_rejects(job_id: str, form: str | None, conn: Connection) -> dict[str, Any]:
+async def _ask_rejects(
+    job_id: str, form: str | None, escape: bool, conn: Connection
+) -> dict[str, Any]:
     number = parse_id(job_id)
     job = await call(conn, "job_json", job_id=number)
-    about: dict[str, Any] = await call(conn, "rejects_copy", job_id=number, format=form)
+    about: dict[str, Any] = await call(
+        conn, "rejects_copy", job_id=number, format=form, escape_formulas=escape
+    )
     return about | {"file_name": job.get("file_name") or job["resource"] or "import"}
 
 

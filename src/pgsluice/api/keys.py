@@ -29,6 +29,10 @@ _KEY: Schema = {
         },
         "resources": {"type": ["array", "null"], "items": {"type": "string"}},
         "role": {"type": ["string", "null"], "description": "database role its work runs under"},
+        "login": {
+            "type": ["string", "null"],
+            "description": "login in whose own sessions its work is done",
+        },
         "profile": {"enum": ["realworld", "nest", None]},
         "rate_limit": {
             "type": ["integer", "null"],
@@ -37,6 +41,19 @@ _KEY: Schema = {
             "description": "requests a minute",
         },
         "expires_at": {"type": ["string", "null"], "format": "date-time"},
+        "max_uploads": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": 2147483647,
+            "description": "uploads at once",
+        },
+        "max_bytes_per_day": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": 10**15,
+            "description": "bytes that its imports, unpacked, and files of exports may store in a "
+            "day (UTC)",
+        },
     },
 }
 _EXAMPLE = {"name": "loader", "scopes": ["import"], "resources": ["users"]}
@@ -67,9 +84,12 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     scopes: list[str] = msgspec.field(default_factory=lambda: ["import", "export"])
     resources: list[str] | None = None
     role: str | None = None
+    login: str | None = None
     profile: str | None = None
     rate_limit: Annotated[int, msgspec.Meta(ge=1, le=2_147_483_647)] | None = None
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    max_uploads: Annotated[int, msgspec.Meta(ge=1, le=2_147_483_647)] | None = None
+    max_bytes_per_day: Annotated[int, msgspec.Meta(ge=1, le=10**15)] | None = None
 
 
 @get(

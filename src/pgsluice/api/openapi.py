@@ -104,7 +104,7 @@ _COMMON: dict[int, tuple[str, str, tuple[str, ...]]] = {
         (),
     ),
     429: (
-        "too many requests with this API key; Retry-After says when to go on",
+        "too many requests, uploads or bytes of this API key; Retry-After says when to go on",
         "more than 60 requests a minute; try again in 17 seconds",
         ("Retry-After",),
     ),

@@ -100,6 +100,11 @@ ERRORS = operation(
         "offset", "errors to pass over", {"type": "integer", "minimum": 0, "maximum": 10**12}
     ),
     _CURSOR,
+    parameter(
+        "escape_formulas",
+        "of csv: an apostrophe before texts that a spreadsheet would run",
+        flag(default=True),
+    ),
     ACCEPT_ENCODING,
     refusals=(404,),
     headers=("Link", *_FILE),
@@ -129,6 +134,12 @@ REJECTS = operation(
         "format",
         "default: that of the upload; csv and xlsx stand for each other",
         enum("csv", "xlsx", "ndjson", "json"),
+    ),
+    parameter(
+        "escape_formulas",
+        "of csv: an apostrophe before texts that a spreadsheet would run; for looking, not for "
+        "sending again: no import takes it away",
+        flag(),
     ),
     ACCEPT_ENCODING,
     headers=(*_FILE, "Content-Length"),

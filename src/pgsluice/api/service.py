@@ -12,6 +12,7 @@ from litestar.connection import ASGIConnection
 from ..counting import Counts
 from ..database import Error, Pool, call, problem_of
 from ..errors import busy
+from ..logins import Logins
 from ..settings import Settings
 from ..store import Store
 from ..work.news import News
@@ -37,10 +38,12 @@ class Service:
     closing: bool = False
     watches: Watches = field(init=False)
     store: Store = field(init=False)
+    logins: Logins = field(init=False)
 
     def __post_init__(self) -> None:
         self.watches = Watches(self.news, self._look)
         self.store = Store(self.settings.store)
+        self.logins = Logins(self.settings)
 
     def close(self) -> None:
         """Let go of those who wait for jobs: the service is about to stop."""

@@ -1,1 +1,1 @@
-"""`pgsluice bench`: this service against an expert's psql script, as ratios in one run."""
+"""`pgsluice bench`: this service against psql and peers, in one run on one database."""

@@ -23,8 +23,15 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> argparse.ArgumentPars
     )
     action.add_argument("--resources", help="those it may touch, with commas (all)")
     action.add_argument("--role", help="database role under which its rows are written and read")
+    action.add_argument(
+        "--login", help="login of SLUICE_LOGINS in whose own sessions that is done: a fence"
+    )
     action.add_argument("--profile", choices=["realworld", "nest"], help="shape of its replies")
     action.add_argument("--rate-limit", type=int, help="requests a minute (SLUICE_RATE_LIMIT)")
+    action.add_argument("--max-uploads", type=int, help="uploads at once (any number)")
+    action.add_argument(
+        "--max-bytes-per-day", type=int, help="bytes that its imports and exports may store (any)"
+    )
     action.add_argument("--days", type=float, help="after so many days it expires (never)")
     actions.add_parser("list", parents=[shared], help="list the keys")
     action = actions.add_parser(
@@ -63,9 +70,12 @@ def _asked(given: argparse.Namespace) -> dict[str, Any]:
         "scopes": given.scopes.split(","),
         "resources": given.resources.split(",") if given.resources else None,
         "role": given.role,
+        "login": given.login,
         "profile": given.profile,
         "rate_limit": given.rate_limit,
         "expires_at": expires,
+        "max_uploads": given.max_uploads,
+        "max_bytes_per_day": given.max_bytes_per_day,
     }
 
 
@@ -79,7 +89,7 @@ def _show(keys: list[dict[str, Any]]) -> int:
                 key["state"],
                 ",".join(key["scopes"]),
                 ",".join(key["resources"] or ["all"]),
-                key["role"] or "-",
+                f"{key['login']} (login)" if key["login"] else key["role"] or "-",
                 (key["last_used_at"] or "never")[:19],
             )
             for key in keys

@@ -4,14 +4,15 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 from ..compression import packing
 from ..copy import Tally, copy_out, one_snapshot
 from ..database import Connection, Error, Jsonb, Pool, call, own_role
 from ..errors import ProblemError, sentence
+from ..logins import Logins, enter
 from ..store import Store, StoreError
 from ..workbook_writer import WorkbookWriter
 
@@ -24,10 +25,11 @@ _CLEAN_SECONDS = 10.0
 class Exports:
     """A hand for exports: takes the oldest that waits and carries it out whole."""
 
-    def __init__(self, pool: Pool, store: Store) -> None:
+    def __init__(self, pool: Pool, store: Store, logins: Logins) -> None:
         """Each export holds a connection of `pool` to its end, and another now and then."""
         self._pool = pool
         self._store = store
+        self._logins = logins
 
     async def once(self) -> float | None:
         """Take an export, if there is one, and bring it to its end."""
@@ -35,16 +37,18 @@ class Exports:
             taken = await call(conn, "take_export")
         if taken is None:
             return None
-        await _Attempt(self._pool, self._store, taken).carry_out()
+        await _Attempt(self._pool, self._store, self._logins, taken).carry_out()
         return 0
 
 
 class _Attempt:
     """One attempt at an export, under its lease."""
 
-    def __init__(self, pool: Pool, store: Store, taken: dict[str, Any]) -> None:
+    def __init__(self, pool: Pool, store: Store, logins: Logins, taken: dict[str, Any]) -> None:
         self._pool = pool
         self._store = store
+        self._logins = logins
+        self._login: str | None = taken["login"]
         self._resource = taken["resource"]
         self._lease = {"job_id": taken["job_id"], "attempt": taken["attempt"]}
         self._paths: list[str] = []
@@ -87,7 +91,8 @@ class _Attempt:
                 files = await call(conn, "export_begin", **self._lease)
                 if files is None:
                     return False
-                made = [await self._write(conn, file) for file in files]
+                async with self._reader(conn) as reader:
+                    made = [await self._write(conn, reader, file) for file in files]
             # From here on it may be done though the reply is lost: the files must stay.
             self._finishing = True
             is_ours = await call(
@@ -96,20 +101,33 @@ class _Attempt:
             self._finishing = bool(is_ours)
             return self._finishing
 
-    async def _write(self, conn: Connection, file: dict[str, Any]) -> dict[str, Any]:
+    @asynccontextmanager
+    async def _reader(self, conn: Connection) -> AsyncIterator[Connection]:
+        """The session that reads the tables: a key's own login has one, with one snapshot too."""
+        if self._login is None:
+            yield conn
+            return
+        async with self._logins.session(self._login) as reader, one_snapshot(reader):
+            # whoever cancels the export finds this session
+            await call(reader, "hold_job", job_id=self._lease["job_id"])
+            yield reader
+
+    async def _write(
+        self, conn: Connection, reader: Connection, file: dict[str, Any]
+    ) -> dict[str, Any]:
         """Write one file to the store; what SQL keeps of it."""
         self._paths.append(file["path"])
         made = file | {"rows": 0, "bytes": 0, "parts": []}
-        async with aclosing(self._blocks(conn, file, made)) as blocks:
+        async with aclosing(self._blocks(conn, reader, file, made)) as blocks:
             await self._store.write(file["path"], blocks, file["content_type"])
         return made
 
     async def _blocks(
-        self, conn: Connection, file: dict[str, Any], made: dict[str, Any]
+        self, conn: Connection, reader: Connection, file: dict[str, Any], made: dict[str, Any]
     ) -> AsyncGenerator[bytes, None]:
         """The bytes of a file, hashed and counted into `made`."""
         digest = hashlib.sha256()
-        async with aclosing(self._packed(conn, file, made)) as packed:
+        async with aclosing(self._packed(conn, reader, file, made)) as packed:
             async for data in packed:
                 digest.update(data)
                 made["bytes"] += len(data)
@@ -118,13 +136,13 @@ class _Attempt:
         made["sha256"] = digest.hexdigest()
 
     async def _packed(
-        self, conn: Connection, file: dict[str, Any], made: dict[str, Any]
+        self, conn: Connection, reader: Connection, file: dict[str, Any], made: dict[str, Any]
     ) -> AsyncGenerator[bytes, None]:
         pack, is_plain = packing(file["encoding"]), file["encoding"] == "none"
         for part in file["parts"]:
             if data := pack.begin(part.get("name", "")):
                 yield data
-            async with aclosing(self._copied(conn, part["resource"], made)) as blocks:
+            async with aclosing(self._copied(conn, reader, part["resource"], made)) as blocks:
                 async for block in blocks:
                     data = block if is_plain else await asyncio.to_thread(pack.add, block)
                     if data:
@@ -133,14 +151,16 @@ class _Attempt:
             yield data
 
     async def _copied(
-        self, conn: Connection, resource: str, made: dict[str, Any]
+        self, conn: Connection, reader: Connection, resource: str, made: dict[str, Any]
     ) -> AsyncGenerator[bytes, None]:
         about = await call(
             conn, "export_copy_part", job_id=self._lease["job_id"], resource=resource
         )
+        if reader is not conn:
+            await enter(reader, about)
         self._part, size = Tally(), 0
         sheet = WorkbookWriter(about["sheet"]) if "sheet" in about else None
-        async with aclosing(copy_out(conn, about["copy"], tally=self._part)) as blocks:
+        async with aclosing(copy_out(reader, about["copy"], tally=self._part)) as blocks:
             async for block in blocks:
                 size += len(block)
                 data = await asyncio.to_thread(sheet.add, block) if sheet else block
@@ -177,8 +197,11 @@ class _Attempt:
             said = sentence(error.diag.message_primary or said, error.diag.message_hint)
             if not sqlstate.startswith("IO"):
                 said = f"{said} (SQLSTATE {sqlstate})"
-        is_refused = isinstance(error, ProblemError)
-        is_known = is_refused or isinstance(error, Error | StoreError | OSError)
+        is_refused = False
+        if isinstance(error, ProblemError):
+            said, sqlstate = error.detail, f"IO{error.status}"
+            is_refused = error.status < 500
+        is_known = isinstance(error, Error | ProblemError | StoreError | OSError)
         is_lasting = error.lasting if isinstance(error, StoreError) else is_refused or not is_known
         async with self._pool.connection() as conn:
             outcome = await call(

@@ -26,6 +26,7 @@ class Housekeeping:
         now = asyncio.get_running_loop().time()
         if now >= self._sweep_at:
             await self._do("sweep")
+            await self._do("tell_logins")
             self._sweep_at = now + _SWEEP_SECONDS
         if now >= self._expire_at:
             removed = await self._do("expire")

@@ -1,6 +1,7 @@
 """Loops that survive failures: a hand does one piece of work after the other until told to stop."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Protocol
 
 from .again import keep_running
@@ -17,8 +18,9 @@ CALM_SECONDS = 0.1
 class Hand(Protocol):
     """Takes one kind of work.
 
-    It may have `words`, the news that it waits for: ("work",), and `calm`, the least time from
-    one look in vain to the next.
+    It may have `words`, the news that it waits for: ("work",); `calm`, the least time from one
+    look in vain to the next; and `one_by_one`, by which each news wakes one slot: all others would
+    look in vain. It then sees to it itself that more slots wake where there is more.
     """
 
     async def once(self) -> float | None:
@@ -41,15 +43,18 @@ async def run_hand(hand: Hand, slots: int, news: News, stopping: asyncio.Event) 
 
     calm: float = getattr(hand, "calm", CALM_SECONDS)
 
-    async def slot() -> None:
-        async with news.subscribe(*words) as told:
-            await keep_running(
-                lambda: _work(hand, told, stopping, calm), f"go on with {name}", stopping.is_set
-            )
+    sharing: int = slots if getattr(hand, "one_by_one", False) else 1
 
-    async with asyncio.TaskGroup() as group:
+    async def slot(told: Subscription) -> None:
+        await keep_running(
+            lambda: _work(hand, told, stopping, calm), f"go on with {name}", stopping.is_set
+        )
+
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         for number in range(slots):
-            group.create_task(slot(), name=f"{name}-{number}")
+            if number % sharing == 0:
+                told = await stack.enter_async_context(news.subscribe(*words, waiters=sharing))
+            group.create_task(slot(told), name=f"{name}-{number}")
 
 
 async def _work(hand: Hand, told: Subscription, stopping: asyncio.Event, calm: float) -> None:

@@ -4,8 +4,10 @@ import logging
 import time
 from typing import Any
 
-from ..database import Pool, StatementCancelled, call
+from ..database import Connection, Pool, StatementCancelled, call
+from ..logins import Logins
 from ..memory import resident_bytes
+from .news import News
 
 log = logging.getLogger("pgsluice.work")
 
@@ -19,9 +21,13 @@ class Steps:
     """A hand for imports: a step at a time, whichever SQL says is next."""
 
     calm = 0.0  # an import of a hundred records takes less than any calm
+    words = ("work", "step")
+    one_by_one = True
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, news: News, logins: Logins) -> None:
         self._pool = pool
+        self._news = news
+        self._logins = logins
 
     async def once(self) -> float | None:
         """Take one step and carry it out."""
@@ -43,11 +49,24 @@ class Steps:
 
     async def _step(self) -> dict[str, Any]:
         async with self._pool.connection() as conn:
-            while True:
-                reply: dict[str, Any] = await call(conn, "next_step")
+            reply: dict[str, Any] = await call(conn, "next_step")
+            while reply["status"] == "claimed":
                 # What is claimed has been committed as begun: now carry it out.
-                if reply["status"] != "claimed":
-                    return reply
+                if reply["kind"] == "step":
+                    # A large import has steps for others too.
+                    self._news.tell("step")
+                reply = await (self._fenced(conn) if "login" in reply else call(conn, "next_step"))
+            return reply
+
+    async def _fenced(self, conn: Connection) -> dict[str, Any]:
+        """A step of a key with a login: held here, done in a session of that login, noted here."""
+        async with conn.transaction():
+            reply: dict[str, Any] = await call(conn, "next_step")
+            if reply["status"] != "fenced":
+                return reply
+            fault = await self._logins.carry_out(reply)
+            step_id = reply["step"]["step_id"]
+            return dict(await call(conn, "fence_close", step_id=step_id, fault=fault))
 
 
 def _tell(reply: dict[str, Any], seconds: float) -> None:

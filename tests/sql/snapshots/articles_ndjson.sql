@@ -231,9 +231,8 @@ inner join sluice_stage.p_job as p on p.slug operator(pg_catalog.=) k.part_1 and
 where p._n > k.other;
 
 -- match
-insert into sluice_stage.w_job (_n, _via, _action, _errors, id)
 select r._n, r._via, r._action, r._errors,
-    case when r._action = 'i' then coalesce(r._new_1, gen_random_uuid()) else r._to_1 end
+    case when r._action = 'i' then coalesce(r._new_1, gen_random_uuid()) else r._to_1 end as id
 from (
     select r._n, r._via, r._errors, r._to_1, r._new_1,
         case
@@ -241,11 +240,11 @@ from (
             when r._via is null then 'i'
             when r._changed then 'u'
             else '='
-        end as _action
+        end::"char" as _action
     from (
     select p._n, p._via, p._to_1, p.id as _new_1,
         p._errors is not null or x._n is not null as _bad,
-        row(case when p.slug is not null then p.slug else t.slug end, case when p.title is not null then p.title else t.title end, case when p.body is not null then p.body else t.body end, case when p.author_id is not null then p.author_id else t.author_id end, case when p.tags is not null then p.tags else t.tags end, case when p.status is not null then p.status else t.status end, case when p._has_8 then p.published_at else t.published_at end, case when p.updated_at is not null then p.updated_at else t.updated_at end)::record *<> row(t.slug, t.title, t.body, t.author_id, t.tags, t.status, t.published_at, t.updated_at)::record as _changed,
+        row(case when p.slug is not null then p.slug else p._t_2 end, case when p.title is not null then p.title else p._t_3 end, case when p.body is not null then p.body else p._t_4 end, case when p.author_id is not null then p.author_id else p._t_5 end, case when p.tags is not null then p.tags else p._t_6 end, case when p.status is not null then p.status else p._t_7 end, case when p._has_8 then p.published_at else p._t_8 end, case when p.updated_at is not null then p.updated_at else p._t_10 end)::record *<> row(p._t_2, p._t_3, p._t_4, p._t_5, p._t_6, p._t_7, p._t_8, p._t_10)::record as _changed,
         case when (
             false
             or p._conflict_2
@@ -291,19 +290,26 @@ from (
                 when k2._found then 2
             end as _via,
             coalesce(k1.id, k2.id) as _to_1,
+            case when k1._found then k1._t_2 when k2._found then k2._t_2 end as _t_2,
+            case when k1._found then k1._t_3 when k2._found then k2._t_3 end as _t_3,
+            case when k1._found then k1._t_4 when k2._found then k2._t_4 end as _t_4,
+            case when k1._found then k1._t_5 when k2._found then k2._t_5 end as _t_5,
+            case when k1._found then k1._t_6 when k2._found then k2._t_6 end as _t_6,
+            case when k1._found then k1._t_7 when k2._found then k2._t_7 end as _t_7,
+            case when k1._found then k1._t_8 when k2._found then k2._t_8 end as _t_8,
+            case when k1._found then k1._t_10 when k2._found then k2._t_10 end as _t_10,
             k2._found and (k2.id) is distinct from (coalesce(k1.id, k2.id)) as _conflict_2
         from sluice_stage.p_job as p
         left join (
-            select true as _found, id, (id) as _part_1
+            select true as _found, id, slug as _t_2, title as _t_3, body as _t_4, author_id as _t_5, tags as _t_6, status as _t_7, published_at as _t_8, updated_at as _t_10, (id) as _part_1
             from app.articles
         ) as k1 on k1._part_1 operator(pg_catalog.=) p.id
         left join (
-            select true as _found, id, (slug) as _part_1
+            select true as _found, id, slug as _t_2, title as _t_3, body as _t_4, author_id as _t_5, tags as _t_6, status as _t_7, published_at as _t_8, updated_at as _t_10, (slug) as _part_1
             from app.articles
         ) as k2 on k2._part_1 operator(pg_catalog.=) p.slug
         where p._n >= $1 and p._n < $2
     ) as p
-    left join app.articles as t on t.id operator(pg_catalog.=) p._to_1
     left join (select distinct e._n from sluice_stage.e_job as e) as x on p._n = x._n
     cross join lateral (
         select
@@ -314,16 +320,16 @@ from (
         (status = ANY (ARRAY['draft'::text, 'published'::text, 'archived'::text])) as late_5,
         ((length(title) >= 1) AND (length(title) <= 500)) as late_6
         from (
-            select case when p.slug is not null then p.slug when p._via is not null then t.slug else null::text end as slug,
-            case when p.title is not null then p.title when p._via is not null then t.title else null::text end as title,
-            case when p.body is not null then p.body when p._via is not null then t.body else null::text end as body,
-            case when p.status is not null then p.status when p._via is not null then t.status else 'draft'::text end as status,
-            case when p._has_8 then p.published_at when p._via is not null then t.published_at else null::timestamp with time zone end as published_at
+            select case when p.slug is not null then p.slug when p._via is not null then p._t_2 else null::text end as slug,
+            case when p.title is not null then p.title when p._via is not null then p._t_3 else null::text end as title,
+            case when p.body is not null then p.body when p._via is not null then p._t_4 else null::text end as body,
+            case when p.status is not null then p.status when p._via is not null then p._t_7 else 'draft'::text end as status,
+            case when p._has_8 then p.published_at when p._via is not null then p._t_8 else null::timestamp with time zone end as published_at
         ) as o
     ) as j
-    offset 0
+    offset '0'
     ) as r
-    offset 0
+    offset '0'
 ) as r
 where r._errors is not null or r._action <> '=' or r._via > 1;
 
@@ -356,11 +362,11 @@ select
     case when p._has_8 then p.published_at else null end,
     case when p.created_at is not null then p.created_at else now() end,
     case when p.updated_at is not null then p.updated_at else now() end
-from sluice_stage.w_job as w
-inner join sluice_stage.p_job as p on p._n = w._n
-where w._n >= $1 and w._n < $2 and w._action = 'i'
-    and not exists (select from sluice_stage.e_job as e where e._n = w._n)
-order by w._n;
+from sluice_stage.p_job as p
+inner join sluice_stage.w_job as w on w._n = p._n and w._n >= $1 and w._n < $2
+where p._n >= $1 and p._n < $2 and p._errors is null and w._action = 'i'
+    and not exists (select from sluice_stage.e_job as e where e._n = p._n)
+order by p._n;
 
 -- update
 update app.articles as t
@@ -374,7 +380,7 @@ set
     published_at = case when p._has_8 then p.published_at else t.published_at end,
     updated_at = case when p.updated_at is not null then p.updated_at else now() end
 from sluice_stage.w_job as w
-inner join sluice_stage.p_job as p on p._n = w._n
+inner join sluice_stage.p_job as p on p._n = w._n and p._n >= $1 and p._n < $2
 where w._n >= $1 and w._n < $2 and w._action = 'u'
     and not exists (select from sluice_stage.e_job as e where e._n = w._n)
     and t.id operator(pg_catalog.=) w.id

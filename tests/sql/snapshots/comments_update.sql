@@ -80,9 +80,8 @@ inner join sluice_stage.p_job as p on p.id operator(pg_catalog.=) k.part_1 and p
 where p._n > k.other;
 
 -- match
-insert into sluice_stage.w_job (_n, _via, _action, _errors, id)
 select r._n, r._via, r._action, r._errors,
-    case when r._action = 'i' then coalesce(r._new_1, gen_random_uuid()) else r._to_1 end
+    case when r._action = 'i' then coalesce(r._new_1, gen_random_uuid()) else r._to_1 end as id
 from (
     select r._n, r._via, r._errors, r._to_1, r._new_1,
         case
@@ -90,11 +89,11 @@ from (
             when r._via is null then 'i'
             when r._changed then 'u'
             else '='
-        end as _action
+        end::"char" as _action
     from (
     select p._n, p._via, p._to_1, p.id as _new_1,
         p._errors is not null or x._n is not null as _bad,
-        row(p.body)::record *<> row(t.body)::record as _changed,
+        row(p.body)::record *<> row(p._t_4)::record as _changed,
         case when (
             false
             or p._via is null and true and (p._errors is null or not (p._errors @> '[{"code": "malformed"}]' or p._errors @> '[{"field": "article_id"}]' or p._errors @> '[{"field": "id"}]'))
@@ -111,19 +110,19 @@ from (
             case
                 when k1._found then 1
             end as _via,
-            coalesce(k1.id) as _to_1
+            coalesce(k1.id) as _to_1,
+            case when k1._found then k1._t_4 end as _t_4
         from sluice_stage.p_job as p
         left join (
-            select true as _found, id, (id) as _part_1
+            select true as _found, id, body as _t_4, (id) as _part_1
             from app.comments
         ) as k1 on k1._part_1 operator(pg_catalog.=) p.id
         where p._n >= $1 and p._n < $2
     ) as p
-    left join app.comments as t on t.id operator(pg_catalog.=) p._to_1
     left join (select distinct e._n from sluice_stage.e_job as e) as x on p._n = x._n
-    offset 0
+    offset '0'
     ) as r
-    offset 0
+    offset '0'
 ) as r
 where r._errors is not null or r._action <> '=';
 
@@ -134,11 +133,11 @@ insert into app.comments (
 select
     w.id,
     p.body
-from sluice_stage.w_job as w
-inner join sluice_stage.p_job as p on p._n = w._n
-where w._n >= $1 and w._n < $2 and w._action = 'i'
-    and not exists (select from sluice_stage.e_job as e where e._n = w._n)
-order by w._n;
+from sluice_stage.p_job as p
+inner join sluice_stage.w_job as w on w._n = p._n and w._n >= $1 and w._n < $2
+where p._n >= $1 and p._n < $2 and p._errors is null and w._action = 'i'
+    and not exists (select from sluice_stage.e_job as e where e._n = p._n)
+order by p._n;
 
 -- update
 update app.comments as t
@@ -146,7 +145,7 @@ set
     body = p.body,
     updated_at = now()
 from sluice_stage.w_job as w
-inner join sluice_stage.p_job as p on p._n = w._n
+inner join sluice_stage.p_job as p on p._n = w._n and p._n >= $1 and p._n < $2
 where w._n >= $1 and w._n < $2 and w._action = 'u'
     and not exists (select from sluice_stage.e_job as e where e._n = w._n)
     and t.id operator(pg_catalog.=) w.id;

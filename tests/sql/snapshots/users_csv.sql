@@ -149,9 +149,8 @@ inner join sluice_stage.p_job as p on p.id operator(pg_catalog.=) k.part_1 and p
 where p._n > k.other;
 
 -- match
-insert into sluice_stage.w_job (_n, _via, _action, _errors, id)
 select r._n, r._via, r._action, r._errors,
-    case when r._action = 'i' then coalesce(r._new_1, gen_random_uuid()) else r._to_1 end
+    case when r._action = 'i' then coalesce(r._new_1, gen_random_uuid()) else r._to_1 end as id
 from (
     select r._n, r._via, r._errors, r._to_1, r._new_1,
         case
@@ -159,11 +158,11 @@ from (
             when r._via is null then 'i'
             when r._changed then 'u'
             else '='
-        end as _action
+        end::"char" as _action
     from (
     select p._n, p._via, p._to_1, p.id as _new_1,
         p._errors is not null or x._n is not null as _bad,
-        row(p.email, p.name, p.role, case when p.active is not null then p.active else t.active end, p.metadata, p.phone, case when p.updated_at is not null then p.updated_at else t.updated_at end)::record *<> row(t.email, t.name, t.role, t.active, t.metadata, t.phone, t.updated_at)::record as _changed,
+        row(p.email, p.name, p.role, case when p.active is not null then p.active else p._t_5 end, p.metadata, p.phone, case when p.updated_at is not null then p.updated_at else p._t_10 end)::record *<> row(p._t_2, p._t_3, p._t_4, p._t_5, p._t_6, p._t_7, p._t_10)::record as _changed,
         case when (
             false
             or p._conflict_2
@@ -179,23 +178,29 @@ from (
                 when k2._found then 2
             end as _via,
             coalesce(k1.id, k2.id) as _to_1,
+            case when k1._found then k1._t_2 when k2._found then k2._t_2 end as _t_2,
+            case when k1._found then k1._t_3 when k2._found then k2._t_3 end as _t_3,
+            case when k1._found then k1._t_4 when k2._found then k2._t_4 end as _t_4,
+            case when k1._found then k1._t_5 when k2._found then k2._t_5 end as _t_5,
+            case when k1._found then k1._t_6 when k2._found then k2._t_6 end as _t_6,
+            case when k1._found then k1._t_7 when k2._found then k2._t_7 end as _t_7,
+            case when k1._found then k1._t_10 when k2._found then k2._t_10 end as _t_10,
             k2._found and (k2.id) is distinct from (coalesce(k1.id, k2.id)) as _conflict_2
         from sluice_stage.p_job as p
         left join (
-            select true as _found, id, (id) as _part_1
+            select true as _found, id, email as _t_2, name as _t_3, role as _t_4, active as _t_5, metadata as _t_6, phone as _t_7, updated_at as _t_10, (id) as _part_1
             from app.users
         ) as k1 on k1._part_1 operator(pg_catalog.=) p.id
         left join (
-            select true as _found, id, (email) as _part_1
+            select true as _found, id, email as _t_2, name as _t_3, role as _t_4, active as _t_5, metadata as _t_6, phone as _t_7, updated_at as _t_10, (email) as _part_1
             from app.users
         ) as k2 on k2._part_1 operator(pg_catalog.=) p.email
         where p._n >= $1 and p._n < $2
     ) as p
-    left join app.users as t on t.id operator(pg_catalog.=) p._to_1
     left join (select distinct e._n from sluice_stage.e_job as e) as x on p._n = x._n
-    offset 0
+    offset '0'
     ) as r
-    offset 0
+    offset '0'
 ) as r
 where r._errors is not null or r._action <> '=' or r._via > 1;
 
@@ -227,11 +232,11 @@ select
     p.phone,
     case when p.created_at is not null then p.created_at else now() end,
     case when p.updated_at is not null then p.updated_at else now() end
-from sluice_stage.w_job as w
-inner join sluice_stage.p_job as p on p._n = w._n
-where w._n >= $1 and w._n < $2 and w._action = 'i'
-    and not exists (select from sluice_stage.e_job as e where e._n = w._n)
-order by w._n;
+from sluice_stage.p_job as p
+inner join sluice_stage.w_job as w on w._n = p._n and w._n >= $1 and w._n < $2
+where p._n >= $1 and p._n < $2 and p._errors is null and w._action = 'i'
+    and not exists (select from sluice_stage.e_job as e where e._n = p._n)
+order by p._n;
 
 -- update
 update app.users as t
@@ -244,7 +249,7 @@ set
     phone = p.phone,
     updated_at = case when p.updated_at is not null then p.updated_at else now() end
 from sluice_stage.w_job as w
-inner join sluice_stage.p_job as p on p._n = w._n
+inner join sluice_stage.p_job as p on p._n = w._n and p._n >= $1 and p._n < $2
 where w._n >= $1 and w._n < $2 and w._action = 'u'
     and not exists (select from sluice_stage.e_job as e where e._n = w._n)
     and t.id operator(pg_catalog.=) w.id

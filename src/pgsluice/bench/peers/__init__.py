@@ -1,0 +1,1 @@
+"""Programs of others, each run as a process of its own with a task in JSON as its argument."""

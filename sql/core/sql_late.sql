@@ -1,5 +1,24 @@
 -- What can be judged only over the row that would result: late CHECKs and the rules.
 
+create or replace function sluice.joins_again(p_spec jsonb)
+returns boolean
+language sql immutable
+return jsonb_array_length(p_spec -> 'fields') > 200;
+comment on function sluice.joins_again(jsonb) is
+'True for a table so wide that its columns, once for the record and once for each key, could be more
+ than Postgres has in a list (1,664).';
+
+create or replace function sluice.sql_stored(p_spec jsonb, p_field jsonb)
+returns text
+language sql immutable
+return case
+    when sluice.joins_again(p_spec) then 't.' || (p_field ->> 'ident')
+    else 'p._t_' || (p_field ->> 'attnum')
+end;
+comment on function sluice.sql_stored(jsonb, jsonb) is
+'SQL of what the row that a record has found holds in a field: brought along by the join that found
+ it, or from a join of its own.';
+
 create or replace function sluice.sql_result_row(p_spec jsonb, p_only text[])
 returns text
 language sql stable
@@ -8,12 +27,12 @@ begin atomic
 select string_agg(
     format('%s as %s', case
         when not (f ->> 'given')::boolean or f ->> 'has' = 'false' then format(
-            'case when p._via is not null then p._t_%s else %s end', f ->> 'attnum', d.value
+            'case when p._via is not null then %s else %s end', sluice.sql_stored(p_spec, f), d.value
         )
         when f ->> 'has' = 'true' then 'p.' || (f ->> 'ident')
         else format(
-            'case when %s then p.%s when p._via is not null then p._t_%s else %s end',
-            f ->> 'has', f ->> 'ident', f ->> 'attnum', d.value
+            'case when %s then p.%s when p._via is not null then %s else %s end',
+            f ->> 'has', f ->> 'ident', sluice.sql_stored(p_spec, f), d.value
         )
     end, f ->> 'ident'),
     e',\n            ' order by (f ->> 'attnum')::integer

@@ -77,6 +77,12 @@ with identity as (
         ), e',\n' order by i.place) as values,
         string_agg(
             format(
+                't.%I %s p._to_%s', i.name,
+                p_spec -> 'identity_operators' ->> (i.place - 1)::integer, i.place
+            ), ' and ' order by i.place
+        ) as here,
+        string_agg(
+            format(
                 'p._to_%s%s', i.place, case when (f ->> 'given')::boolean
                     then format(', p.%I as _new_%s', i.name, i.place) else '' end
             ), ', ' order by i.place
@@ -141,11 +147,11 @@ changed as (
         string_agg(case
             when f ->> 'has' = 'true' then 'p.' || (f ->> 'ident')
             else format(
-                'case when %s then p.%s else p._t_%s end',
-                f ->> 'has', f ->> 'ident', f ->> 'attnum'
+                'case when %s then p.%s else %s end',
+                f ->> 'has', f ->> 'ident', sluice.sql_stored(p_spec, f)
             )
         end, ', ' order by (f ->> 'attnum')::integer) as sent,
-        string_agg('p._t_' || (f ->> 'attnum') || case
+        string_agg(sluice.sql_stored(p_spec, f) || case
             when f ->> 'domain' is not null then '::' || (f ->> 'base_type') else '' end,
             ', ' order by (f ->> 'attnum')::integer) as stored
     from jsonb_array_elements(p_spec -> 'fields') as f
@@ -229,6 +235,10 @@ select concat_ws(e'\n',
     sluice.sql_finders(p_spec, st.attnums),
     '        where p._n >= $1 and p._n < $2',
     '    ) as p',
+    case when sluice.joins_again(p_spec)
+        then format(
+            '    left join %s as t on %s', p_spec ->> 'table', coalesce(i.here, 'false')
+        ) end,
     format(
         '    left join (select distinct e._n from %s as e) as x on p._n = x._n', p_spec ->> 'extra'
     ),
@@ -249,7 +259,8 @@ select concat_ws(e'\n',
             then ' or r._action = ''=''' else '' end
 )
 from
-    identity as i, keys as k, finders as d, conflicts as o, changed, late as l, stored as st, faults;
+    identity as i, keys as k, finders as d, conflicts as o, changed, late as l, stored as st,
+    faults;
 end;
 comment on function sluice.sql_match(jsonb) is
 'The SQL of the match, $1, $2: record numbers from, to: each record finds its row by the keys in

@@ -69,7 +69,7 @@ def _beside_import(place: Place, service: Service, rows: int) -> dict[str, Waits
 def _waiting(place: Place, service: Service) -> Iterator[None]:
     """A thousand imports that wait for their turn, behind one whose table somebody locks."""
     files = write(SETS["wide"], place.folder, 100)
-    text = f"begin; lock table {wide.TABLE} in access exclusive mode; select pg_sleep(3600)"
+    text = f"begin; lock table {wide.TABLE} in share mode; select pg_sleep(3600)"
     with subprocess.Popen(
         place.command("-c", text), env=place.environ, stdout=subprocess.DEVNULL
     ) as locker:

@@ -77,7 +77,9 @@ def _after_imports(place: Place, imports: int) -> dict[str, Any]:
         name: {"kb": (size - before.get(name, (0, 0))[0]) // 1024, "dead_rows": dead}
         for name, (size, dead) in after.items()
     }
-    biggest = sorted(grown.items(), key=lambda item: -item[1]["kb"])[:12]
+    biggest = sorted(
+        (item for item in grown.items() if item[1]["kb"] > 0), key=lambda item: -item[1]["kb"]
+    )[:12]
     return {
         "imports": imports,
         "stages_left": left,

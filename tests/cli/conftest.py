@@ -24,7 +24,8 @@ def environment(**given: str) -> dict[str, str]:
     """The environment of a command: nothing of pgsluice's but what is given."""
     foreign = ("SLUICE_", "PG", "DATABASE_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign) and k not in KNOWN}
-    kept.pop("NO_COLOR", None)
+    for name in ("NO_COLOR", "COLUMNS", "LINES"):
+        kept.pop(name, None)
     return {**kept, "PYTHONPATH": str(TOP / "src"), "TERM": "xterm", **given}
 
 

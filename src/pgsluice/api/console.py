@@ -11,7 +11,6 @@ from litestar.response import Redirect
 from .. import __version__
 from ..errors import ProblemError
 from . import console_doc as doc
-from . import read_doc
 from .service import AnyRequest, service_of
 
 _FOLDER = Path(__file__).parents[1] / "console"
@@ -48,7 +47,7 @@ async def console_file(request: AnyRequest, file: str) -> Response[bytes]:
     return _tagged(request, content, _TYPES[Path(name).suffix])
 
 
-@get("/admin/queues", opt=read_doc.MOVED, status_code=302)
+@get("/admin/queues", opt=doc.MOVED, status_code=302)
 async def earlier_queues() -> Redirect:
     """Where an earlier system showed its queue."""
     return Redirect("/#/jobs")

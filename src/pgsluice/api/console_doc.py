@@ -21,3 +21,12 @@ FILE = operation(
     headers=("ETag", "Cache-Control"),
     responses={"404": refused(404, "there is no such file", "the console has no file 'a.js'")},
 )
+MOVED = operation(
+    "Leads to the page that is meant",
+    "service",
+    {},
+    refusals=(),
+    status=302,
+    why="there",
+    headers=("Location",),
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 from litestar import Response, get
 from litestar.response import Redirect
 
+from . import console_doc
 from . import read_doc as doc
 from .reply import json_reply
 from .service import AnyRequest
@@ -41,7 +42,7 @@ async def docs() -> Response[str]:
     return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
-@get("/api/docs", opt=doc.MOVED, status_code=302)
+@get("/api/docs", opt=console_doc.MOVED, status_code=302)
 async def earlier_docs() -> Redirect:
     """Where an earlier system had its page."""
     return Redirect("/docs")

@@ -342,12 +342,3 @@ METRICS = operation(
 HTML: Schema = {"text/html": {"schema": TEXT, "example": "<!doctype html>…"}}
 OPENAPI = operation("This document", "service", content({"type": "object"}), refusals=())
 DOCS = operation("This document as a page, which needs nothing else", "service", HTML, refusals=())
-MOVED = operation(
-    "Leads to the page that is meant",
-    "service",
-    {},
-    refusals=(),
-    status=302,
-    why="there",
-    headers=("Location",),
-)

@@ -222,7 +222,12 @@ def test_filtered_rows_that_refer_to_each_other_cannot_be_closed(conn: Connectio
 
 def test_an_export_is_taken_once_and_finished_by_its_taker(conn: Connection) -> None:
     made = create(conn, resource="users")
-    assert take(conn) == {"job_id": made["job_id"], "attempt": 1, "resource": "users", "login": None}
+    assert take(conn) == {
+        "job_id": made["job_id"],
+        "attempt": 1,
+        "resource": "users",
+        "login": None,
+    }
     assert take(conn) is None
     assert not finish(conn, made["job_id"], attempt=2)
     assert finish(conn, made["job_id"])
@@ -250,7 +255,12 @@ def test_a_dead_taker_is_followed_by_another_and_finishes_nothing(conn: Connecti
     made = create(conn, resource="users")
     take(conn)
     conn.execute("update sluice.job set heartbeat_at = heartbeat_at - interval '21 seconds'")
-    assert take(conn) == {"job_id": made["job_id"], "attempt": 2, "resource": "users", "login": None}
+    assert take(conn) == {
+        "job_id": made["job_id"],
+        "attempt": 2,
+        "resource": "users",
+        "login": None,
+    }
     assert not one(conn, "select sluice.export_beat(%s, 1, 5, 5)", made["job_id"])
     assert one(conn, "select sluice.export_beat(%s, 2, 5, 5)", made["job_id"])
     assert not finish(conn, made["job_id"], attempt=1)

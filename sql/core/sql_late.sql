@@ -27,7 +27,8 @@ begin atomic
 select string_agg(
     format('%s as %s', case
         when not (f ->> 'given')::boolean or f ->> 'has' = 'false' then format(
-            'case when p._via is not null then %s else %s end', sluice.sql_stored(p_spec, f), d.value
+            'case when p._via is not null then %s else %s end',
+            sluice.sql_stored(p_spec, f), d.value
         )
         when f ->> 'has' = 'true' then 'p.' || (f ->> 'ident')
         else format(

@@ -1,8 +1,8 @@
 -- What the merge has to do, by record number.
 --
--- The work table holds the records that need a word: those to update, those whose key was made by the
--- match, those that are wrong. What most of them are, new rows or rows that stay as they are, goes
--- without a row there, so that a million of these need not be written down.
+-- The work table holds the records that need a word: those to update, those whose key was made by
+-- the match, those that are wrong. What most of them are, new rows or rows that stay as they are,
+-- goes without a row there, so that a million of these need not be written down.
 
 create or replace function sluice.may_imply(p_spec jsonb)
 returns boolean
@@ -18,7 +18,8 @@ select
     and p_spec -> 'identity' <> '[]'
     and not exists (
         select from jsonb_array_elements(p_spec -> 'fields') as f
-        where (f ->> 'is_key')::boolean and not ((f ->> 'given')::boolean and (f ->> 'writable')::boolean)
+        where (f ->> 'is_key')::boolean
+            and not ((f ->> 'given')::boolean and (f ->> 'writable')::boolean)
     );
 end;
 comment on function sluice.may_imply(jsonb) is

@@ -142,6 +142,35 @@ $$;
 comment on function sluice.is_its_turn(sluice.job) is
 'Whether a claimed job can still go on now: its turn may have passed to another since.';
 
+create or replace function sluice.keep_claim(p_claim jsonb)
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job_id uuid;
+begin
+    select s.job_id into v_job_id
+    from sluice.step as s
+    where s.step_id = (p_claim ->> 'step')::bigint and s.tries = (p_claim ->> 'tries')::integer
+        and s.state = 'todo' and not sluice.is_free(s.claimed_at);
+    if not found then
+        select j.job_id into v_job_id
+        from sluice.job as j
+        where j.job_id = (p_claim ->> 'job')::uuid and j.tries = (p_claim ->> 'tries')::integer
+            and j.state in ('pending', 'processing') and not sluice.is_free(j.claimed_at);
+    end if;
+    if v_job_id is null then
+        return null;
+    end if;
+    perform pg_sleep(0.002);
+    return sluice.claimed(p_claim, v_job_id);
+end;
+$$;
+comment on function sluice.keep_claim(jsonb) is
+'Keeps a claim whose row is locked for a moment, by a session that looked for work and saw it too
+ late. Null: it has passed to another.';
+
 create or replace function sluice.take_claim()
 returns jsonb
 language plpgsql volatile
@@ -162,6 +191,9 @@ begin
         where s.step_id = (v_claim ->> 'step')::bigint and s.tries = (v_claim ->> 'tries')::integer
             and s.state = 'todo' and not sluice.is_free(s.claimed_at)
         for update of s skip locked;
+        if not found then
+            return sluice.keep_claim(v_claim);
+        end if;
         select j.* into v_job from sluice.job as j
         where j.job_id = v_step.job_id and j.state = 'processing' and j.phase = v_step.kind;
         if not found then
@@ -182,7 +214,7 @@ begin
             and j.state in ('pending', 'processing') and not sluice.is_free(j.claimed_at)
         for update of j skip locked;
         if not found then
-            return null;
+            return sluice.keep_claim(v_claim);
         elsif sluice.hold_job(v_job.job_id) and sluice.is_its_turn(v_job) then
             return sluice.move_on(v_job);
         end if;

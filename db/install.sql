@@ -88,7 +88,9 @@ begin;
 \ir ../sql/core/fault_class.sql
 \ir ../sql/core/step_start.sql
 \ir ../sql/core/step_cast.sql
+\ir ../sql/core/keep_rejects.sql
 \ir ../sql/core/step_match.sql
+\ir ../sql/core/isolate.sql
 \ir ../sql/core/step_merge.sql
 \ir ../sql/core/merge_levels.sql
 \ir ../sql/core/step_finish.sql
@@ -97,6 +99,7 @@ begin;
 \ir ../sql/core/gate.sql
 \ir ../sql/core/carry_out.sql
 \ir ../sql/core/claim.sql
+\ir ../sql/core/turn.sql
 \ir ../sql/core/next_step.sql
 \ir ../sql/core/import_now.sql
 \ir ../sql/core/fetch.sql

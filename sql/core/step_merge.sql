@@ -69,65 +69,6 @@ comment on function sluice.write_range(sluice.job, bigint, bigint, bigint, bigin
 'Carries out the plan for some record numbers; fails as a whole when any row cannot be written.
  p_inserts, p_updates: how many there are; null: they are counted.';
 
-create or replace function sluice.isolate_range(
-    p_job sluice.job, p_from bigint, p_to bigint,
-    inout x_inserted bigint, inout x_updated bigint, inout x_rejects jsonb, inout x_children jsonb
-)
-returns record
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_done record;
-    v_ns bigint[];
-    v_middle bigint;
-    v_code text;
-    v_message text;
-    v_constraint text;
-    v_column text;
-begin
-    begin
-        v_done := sluice.write_range(p_job, p_from, p_to, null, null);
-        x_inserted := x_inserted + v_done.o_inserted;
-        x_updated := x_updated + v_done.o_updated;
-        x_children := sluice.add_counts(x_children, v_done.o_children);
-        return;
-    exception when others then
-        get stacked diagnostics v_code = returned_sqlstate, v_message = message_text,
-            v_constraint = constraint_name, v_column = column_name;
-        if v_code <> '40002' and sluice.fault_class(v_code) <> 'record' then
-            raise;
-        end if;
-    end;
-    execute format('select array_agg(t._n order by t._n) from (%s) as t', sluice.sql_todo(p_job.spec))
-    into v_ns using p_from, p_to;
-    if cardinality(v_ns) = 1 then
-        if coalesce(p_job.spec ->> 'role', p_job.spec ->> 'login') is not null
-            and v_code in ('23505', '23P01') then
-            -- by a row that the role may not see, nothing of which is told
-            v_message := 'this row may not be written with this API key';
-            v_constraint := null;
-        end if;
-        x_rejects := x_rejects || jsonb_build_object('n', v_ns[1], 'error', sluice.record_error(
-            'write', nullif(v_column, ''), nullif(v_constraint, ''), v_message, null, v_code
-        ));
-        return;
-    end if;
-    v_middle := v_ns[cardinality(v_ns) / 2 + 1];
-    select i.x_inserted, i.x_updated, i.x_rejects, i.x_children
-    into x_inserted, x_updated, x_rejects, x_children
-    from sluice.isolate_range(p_job, p_from, v_middle, x_inserted, x_updated, x_rejects, x_children) as i;
-    select i.x_inserted, i.x_updated, i.x_rejects, i.x_children
-    into x_inserted, x_updated, x_rejects, x_children
-    from sluice.isolate_range(p_job, v_middle, p_to, x_inserted, x_updated, x_rejects, x_children) as i;
-end;
-$$;
-comment on function sluice.isolate_range(
-    sluice.job, bigint, bigint, bigint, bigint, jsonb, jsonb
-) is
-'Writes a range, and halves it where it fails until the guilty records are alone; they come back in
- x_rejects.';
-
 create or replace function sluice.add_counts(p_one jsonb, p_other jsonb)
 returns jsonb
 language sql immutable
@@ -153,33 +94,6 @@ from (
 end;
 comment on function sluice.add_counts(jsonb, jsonb) is
 'Adds counts of child rows: {"addresses": {"inserted": 2}}.';
-
-create or replace function sluice.reject_writes(p_job sluice.job, p_rejects jsonb)
-returns void
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    if p_rejects = '[]' then
-        return;
-    end if;
-    execute format(
-        'insert into %s (_n, _dropped, _error)'
-        ' select (r ->> ''n'')::bigint, false, r -> ''error'' from jsonb_array_elements($1) as r',
-        p_job.spec ->> 'extra'
-    ) using p_rejects;
-    create temporary table pgsluice_rejects on commit drop as
-    select (r ->> 'n')::bigint as _n, jsonb_build_array(r -> 'error') as errors
-    from jsonb_array_elements(p_rejects) as r;
-    perform sluice.store_rejects(p_job, jsonb_array_length(p_rejects));
-    drop table pg_temp.pgsluice_rejects;
-    update sluice.job as j
-    set rejected = j.rejected + jsonb_array_length(p_rejects)
-    where j.job_id = p_job.job_id;
-end;
-$$;
-comment on function sluice.reject_writes(sluice.job, jsonb) is
-'Makes rejects of the records that could not be written.';
 
 create or replace function sluice.write_records(
     p_job sluice.job, p_step sluice.step, p_yields boolean
@@ -308,39 +222,6 @@ $$;
 comment on function sluice.merge_step(sluice.job, sluice.step) is
 'A step of the merge: a range of record numbers into the target, in one transaction with its own
  record.';
-
-create or replace function sluice.isolate_step(
-    p_job sluice.job, p_step sluice.step, p_alone boolean
-)
-returns record
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_result record;
-begin
-    begin
-        if (p_job.spec ->> 'self')::boolean then
-            v_result := sluice.isolate_levels(p_job, p_step.lo, p_step.hi);
-        else
-            v_result := sluice.isolate_range(p_job, p_step.lo, p_step.hi, 0, 0, '[]', '{}');
-        end if;
-        if p_alone and (p_job.options ->> 'dry_run' = 'write' or v_result.x_rejects <> '[]') then
-            raise exception 'rolled back' using errcode = 'IO200';
-        end if;
-    exception when sqlstate 'IO200' then
-        -- all or nothing: what went well is undone, what did not is known
-        if (p_job.options ->> 'atomic')::boolean and v_result.x_rejects <> '[]' then
-            v_result.x_inserted := 0;
-            v_result.x_updated := 0;
-        end if;
-    end;
-    return v_result;
-end;
-$$;
-comment on function sluice.isolate_step(sluice.job, sluice.step, boolean) is
-'Finds the guilty records of a range that failed; p_alone (atomic, dry run): writes nothing for
- good.';
 
 create or replace function sluice.split_step(p_job sluice.job, p_step sluice.step)
 returns void

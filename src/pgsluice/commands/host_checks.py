@@ -98,15 +98,15 @@ def _store(settings: Settings) -> Finding:
         # it is made at the first export: looking must not make it
         if os.access(_standing(folder), os.W_OK):
             return Finding("store", "ok", f"{folder} will be made at the first export")
-        return Finding("store", "fail", f"{folder} is not there and cannot be made", _STORE_TODO)
+        return Finding("store", "fail", f"{folder} is not there and cannot be made", _STORE_HELP)
     try:
         asyncio.run(_try_store(settings.store))
     except StoreError as exc:
-        return Finding("store", "fail", str(exc), _STORE_TODO)
+        return Finding("store", "fail", str(exc), _STORE_HELP)
     return Finding("store", "ok", f"{settings.store} takes files and gives them back")
 
 
-_STORE_TODO = "see SLUICE_STORE, its credentials and its rights: exports to files need it"
+_STORE_HELP = "see SLUICE_STORE, its credentials and its rights: exports to files need it"
 
 
 async def _try_store(url: str) -> None:

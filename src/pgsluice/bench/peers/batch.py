@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import IO, Any
 
 import psycopg
@@ -18,7 +19,10 @@ _BATCH = 1000
 
 def load(task: Task) -> None:
     """Upsert the file, a commit a batch."""
-    with psycopg.connect(task.url, autocommit=True) as conn, open(task.file, newline="") as file:  # noqa: PTH123
+    with (
+        psycopg.connect(task.url, autocommit=True) as conn,
+        Path(task.file).open(newline="") as file,
+    ):
         rows = csv.reader(file)
         next(rows)
         while batch := list(islice(rows, _BATCH)):
@@ -72,7 +76,7 @@ def _write(kind: str, file: IO[str], names: list[str], rows: Iterator[tuple[Any,
 def _open(task: Task) -> IO[str]:
     if task.kind == "csv.gz":
         return io.TextIOWrapper(gzip.open(task.file, "wb", compresslevel=3))
-    return open(task.file, "w", encoding="utf-8")  # noqa: PTH123
+    return Path(task.file).open("w", encoding="utf-8")
 
 
 if __name__ == "__main__":

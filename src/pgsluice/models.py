@@ -4,21 +4,73 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-ERROR_CODES = (
-    "malformed",
-    "required",
-    "type",
-    "check",
-    "rule",
-    "reference",
-    "duplicate",
-    "unique",
-    "conflict",
-    "exists",
-    "missing",
-    "unknown_field",
-    "write",
-)
+# What may be wrong with a record: the code, what it means, and what to do about it.
+ERROR_CODES = {
+    "malformed": (
+        (
+            "The record could not be read: too many or too few cells, an unclosed quote, no UTF-8, no "
+            "JSON. Other records of the file are not concerned."
+        ),
+        "Mend the text; rejects have it as it was sent.",
+    ),
+    "required": (
+        "A field that the table wants (NOT NULL without a default) is missing or null.",
+        "Give a value, or one for all records by option `defaults`.",
+    ),
+    "type": (
+        "The column's type does not take the text; the message is Postgres's own.",
+        (
+            "Mend the value. If all values of a column look so, options `date_order`, `decimal`, "
+            "`null` or `trim` may say how they are meant."
+        ),
+    ),
+    "check": (
+        (
+            "A CHECK constraint of the table, or of a domain, is false; `constraint` names it, and its "
+            "comment is the message."
+        ),
+        "Mend the value.",
+    ),
+    "rule": (
+        "A rule that was added for imports is false; `constraint` names it.",
+        "Mend the record.",
+    ),
+    "reference": (
+        "No row has the key that the field refers to.",
+        "Import the rows that are referred to first, or mend the value.",
+    ),
+    "duplicate": (
+        "An earlier record of the same file has the same key; the message says which.",
+        "Remove one of them, or say by option `on_duplicate` which one counts.",
+    ),
+    "unique": (
+        "Another row of the table has the same value, and the record is not about that row.",
+        "Mend the value, or name the key by which records find their rows in option `match`.",
+    ),
+    "conflict": (
+        "By one key the record finds one row, by another key another.",
+        "Mend one of the two values, or name the one key that counts in option `match`.",
+    ),
+    "exists": (
+        "Mode `insert`: the row is there already.",
+        "Leave the record out, or import with mode `upsert`.",
+    ),
+    "missing": (
+        "Mode `update`: there is no such row.",
+        "Mend the key, or import with mode `upsert`.",
+    ),
+    "unknown_field": (
+        "The record has a name that no field has.",
+        "Map it by option `mapping`, or pass over such names with `unknown_fields=ignore`.",
+    ),
+    "write": (
+        (
+            "Only the write revealed it: a trigger raised, a row was locked or changed meanwhile, or "
+            "the key's role may not. `sqlstate` is Postgres's."
+        ),
+        "The message says why; what was a race comes out right when the record is sent again.",
+    ),
+}
 STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 COUNTS = ("received", "inserted", "updated", "unchanged", "rejected", "dropped", "unprocessed")
 

@@ -116,10 +116,11 @@ def _one(
         if waits:
             screen.rows("rows")
             job, interrupted = _followed(remote, job, screen)
+    rejects = given.rejects and _place(given.rejects, given.files, f"{name}.rejects")
     if not given.json:
-        _tell(remote, job, name)
-    if given.rejects and ended(job):
-        save_rejects(remote, job, _place(given.rejects, given.files, f"{name}.rejects"))
+        _tell(remote, job, name, rejects)
+    if rejects and ended(job):
+        save_rejects(remote, job, rejects)
     if given.errors and ended(job):
         save_errors(remote, job, _place(given.errors, given.files, f"{name}.errors.csv"))
     return job, interrupted
@@ -168,9 +169,9 @@ def _key(given: argparse.Namespace, at: int) -> str:
     return given.idempotency_key if len(given.files) == 1 else f"{given.idempotency_key}-{at + 1}"
 
 
-def _tell(remote: Api, job: dict[str, Any], name: str) -> None:
+def _tell(remote: Api, job: dict[str, Any], name: str, rejects: Path | None) -> None:
     if ended(job):
-        report.show(job, name, report.summary_of(remote, job))
+        report.show(job, name, report.summary_of(remote, job), rejects)
     else:
         print(f"{name}: accepted as job {job['job_id']}")
         print(f"  pgsluice jobs follow {job['job_id']}")

@@ -1,5 +1,6 @@
 """What became of an import, for people: its counts, its errors in a table, what to do next."""
 
+from pathlib import Path
 from typing import Any
 
 from ..client import Api
@@ -17,8 +18,10 @@ def exit_code(job: dict[str, Any]) -> int:
     return PARTIAL if job["outcome"] == "partial" else 0
 
 
-def show(job: dict[str, Any], name: str, summary: dict[str, Any] | None) -> None:
-    """Print the end of a job."""
+def show(
+    job: dict[str, Any], name: str, summary: dict[str, Any] | None, rejects: Path | None = None
+) -> None:
+    """Print the end of a job; rejects: the file to which its rejected records go."""
     word = job["outcome"] or job["status"]
     told = {"true": " (a dry run: nothing was written)", "write": " (a dry run: rolled back)"}
     dry = told["write"] if job["dry_run"] == "write" else told["true"] if job["dry_run"] else ""
@@ -33,7 +36,8 @@ def show(job: dict[str, Any], name: str, summary: dict[str, Any] | None) -> None
         print()
         print(error_table(summary))
     if job["outcome"] == "partial":
-        print(f"\nto mend them: pgsluice rejects {job['job_id']} -o rejects.{job['format']}")
+        here = f"pgsluice rejects {job['job_id']} -o rejects.{job['format']}"
+        print(f"\nto mend them: {f'edit {rejects}, then import it' if rejects else here}")
 
 
 def error_table(summary: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from types import FrameType
 
 import uvicorn
 
+from .failures import CommandError
 from .memory import return_large_buffers
 from .protocol import BoundedProtocol
 from .settings import Settings, SettingsError, is_loopback
@@ -23,7 +24,7 @@ log = logging.getLogger("pgsluice.server")
 _FILES = 8192
 
 
-class ListenError(Exception):
+class ListenError(CommandError):
     """The service cannot listen, or could not start; the message says why."""
 
 
@@ -124,6 +125,10 @@ def run(settings: Settings, claimed: socket.socket) -> int:
         server.run(sockets=[claimed])
     except asyncio.CancelledError:
         return 128 + server.told_twice
+    except KeyboardInterrupt:
+        if not server.started:
+            raise
+        # told to stop, it has stopped as it does after a SIGTERM
     if not server.started:
         raise ListenError("the service could not start; the log above says why")
     return 0

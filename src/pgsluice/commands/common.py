@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..client import Api, ClientError, api, segment
+from ..failures import CommandError
 from ..logs import escaped
 from ..settings import Settings
 
@@ -22,8 +23,10 @@ INTERRUPTED = 130
 _NARROWEST = 8
 
 
-class UsageError(Exception):
+class UsageError(CommandError):
     """What was asked for cannot be meant so; the message says what to give instead."""
+
+    exit_code = 2
 
 
 def remote_flags() -> argparse.ArgumentParser:

@@ -4,7 +4,6 @@ import argparse
 from typing import Any
 
 from ..client import segment
-from ..database import ask
 from ..settings import Settings
 from .common import (
     UsageError,
@@ -99,6 +98,8 @@ def _names(children: Any) -> list[str]:
 
 def register(dsn: str, given: argparse.Namespace) -> int:
     """Register a table; ProblemError says why it cannot be."""
+    from ..database import ask
+
     options = {name.replace("-", "_"): getattr(given, name.replace("-", "_")) for name in _COLUMNS}
     made = ask(
         dsn,

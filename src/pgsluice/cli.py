@@ -17,6 +17,7 @@ from .commands import (
     completion,
     demo,
     doctor,
+    download,
     exports,
     imports,
     jobs,
@@ -39,9 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     parser = _parser(words)
     given, arguments = parser.parse_known_args(words)
-    if hasattr(given, "files") and not any(word.startswith("-") for word in arguments):
-        # files behind a flag: argparse takes a list in one place only
-        given.files, arguments = [*given.files, *arguments], []
+    for name in ("files", "resources"):
+        listed = getattr(given, name, None)
+        if isinstance(listed, list) and not any(word.startswith("-") for word in arguments):
+            # files behind a flag: argparse takes a list in one place only
+            setattr(given, name, [*listed, *arguments])
+            arguments = []
     given.arguments = arguments
     if arguments and given.word != "psql":
         parser.error(f"unknown arguments: {' '.join(arguments)}")
@@ -97,7 +101,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     command = commands.add_parser("serve", parents=[shared], help="run the API and a worker")
     command.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     command.add_argument("--port", type=int, help="port to listen on (default 8080; 0: a free one)")
-    command.add_argument("--no-worker", dest="worker", action="store_const", const=False)
+    command.add_argument(
+        "--no-worker", dest="worker", action="store_const", const=False, help="the API alone"
+    )
     command.add_argument(
         "--migrate", action="store_true", help="upgrade the database of DATABASE_URL"
     )
@@ -115,7 +121,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     command.set_defaults(command=_local("psql"))
     demo.add_to(commands).set_defaults(command=_local("show_demo"))
     resource.add_to(commands).set_defaults(command=_local("register"))
-    for module in (imports, exports, jobs, schedule, doctor, sample, completion):
+    for module in (imports, exports, download, jobs, schedule, doctor, sample, completion):
         module.add_to(commands)
     parser.set_defaults(parser=parser)
     return parser

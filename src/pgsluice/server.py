@@ -9,7 +9,7 @@ from types import FrameType
 import uvicorn
 
 from .failures import CommandError
-from .memory import return_large_buffers
+from .memory import return_large_buffers, spare_the_collector
 from .protocol import BoundedProtocol
 from .settings import Settings, SettingsError, is_loopback
 
@@ -109,6 +109,7 @@ def run(settings: Settings, claimed: socket.socket) -> int:
     return_large_buffers()
     _allow_files()
     app = create_app(settings)
+    spare_the_collector()
     config = uvicorn.Config(
         app,
         http=BoundedProtocol,

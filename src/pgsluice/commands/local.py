@@ -20,6 +20,7 @@ from .. import cli_bench, embedded
 from ..binaries import EmbeddedError, of_major
 from ..database import ask
 from ..failures import CommandError
+from ..memory import spare_the_collector
 from ..migrate import migrate, pending_at, scratch_database
 from ..psql import program as psql_program
 from ..psql import without_password
@@ -65,6 +66,7 @@ async def _work(settings: Settings) -> None:
     # Clients of stores and of the web take a while to import: only where they are needed
     from ..worker import hearing, new_news, working
 
+    spare_the_collector()
     over = asyncio.Event()
 
     def stop(number: int) -> None:

@@ -111,6 +111,7 @@ begin;
 \ir ../sql/core/export_where.sql
 \ir ../sql/core/export_order.sql
 \ir ../sql/core/export_child.sql
+\ir ../sql/core/export_parquet.sql
 \ir ../sql/core/export_rows.sql
 \ir ../sql/core/export.sql
 \ir ../sql/core/export_copy.sql

@@ -62,7 +62,7 @@ create table sluice.job (
     job_id uuid primary key,
     kind text not null default 'import' check (kind in ('import', 'export')),
     resource text,
-    format text not null check (format in ('csv', 'ndjson', 'json', 'xlsx')),
+    format text not null check (format in ('csv', 'ndjson', 'json', 'xlsx', 'parquet')),
     file_name text,
     state text not null default 'receiving' check (state in (
         'receiving', 'pending', 'processing', 'completed', 'failed', 'cancelled'

@@ -75,9 +75,9 @@ declare
 begin
     perform sluice.check_resource(resource);
     perform sluice.check_bytes();
-    if format not in ('csv', 'ndjson', 'json', 'xlsx') then
+    if format not in ('csv', 'ndjson', 'json', 'xlsx', 'parquet') then
         raise exception 'format % is not known', quote_literal(left(format, 200)) using
-            errcode = 'IO400', hint = 'formats are csv, ndjson, json, xlsx';
+            errcode = 'IO400', hint = 'formats are csv, ndjson, json, xlsx, parquet';
     end if;
     insert into sluice.job (
         job_id, resource, format, file_name, shape, source, options, callback_url, state, phase,

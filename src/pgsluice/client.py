@@ -100,10 +100,35 @@ class Api:
                 timeout=_patience(seconds),
             ) as reply,
         ):
-            if not reply.is_success:
-                reply.read()
-                _checked(reply)
-            yield reply
+            yield _begun(reply)
+
+    @contextmanager
+    def download(
+        self, path: str, params: Iterable[tuple[str, str]], headers: Mapping[str, str]
+    ) -> "Iterator[httpx.Response]":
+        """As stream(); where the service links to its file store, the reply of that."""
+        with (
+            self._failures() as wire,
+            wire.stream(
+                "GET",
+                self._at(path),
+                params=list(params),
+                headers=self._headers(headers),
+                timeout=_patience(_STREAM_SECONDS),
+            ) as reply,
+        ):
+            link = reply.headers.get("location") if reply.status_code == 303 else None
+            if link is None:
+                yield _begun(reply)
+                return
+        # The link carries its own permission: our key is nobody else's business.
+        with (
+            self._failures(link) as wire,
+            wire.stream(
+                "GET", link, headers=dict(headers), timeout=_patience(_STREAM_SECONDS)
+            ) as reply,
+        ):
+            yield _begun(reply)
 
     def _reply(
         self, method: str, path: str, seconds: float, *, headers: Mapping[str, str] | None,
@@ -128,10 +153,10 @@ class Api:
         return {"Accept-Profile": "default", **key, **(more or {})}
 
     @contextmanager
-    def _failures(self) -> "Iterator[httpx.Client]":
+    def _failures(self, link: str | None = None) -> "Iterator[httpx.Client]":
         httpx = _httpx()
         try:
-            with httpx.Client(verify=_trust(self.url), trust_env=False) as wire:
+            with httpx.Client(verify=_trust(link or self.url), trust_env=False) as wire:
                 yield wire
         except (
             httpx.ConnectError,
@@ -139,6 +164,9 @@ class Api:
             httpx.InvalidURL,
             httpx.UnsupportedProtocol,
         ) as exc:
+            if link:
+                told = f"the file store that {self.url} links to cannot be reached ({exc})"
+                raise BrokenError(told) from exc
             raise _unreachable(self.url, exc) from exc
         except httpx.HTTPError as exc:
             raise BrokenError(
@@ -208,6 +236,14 @@ def _unreachable(url: str, exc: Exception) -> UnreachableError:
         f"no service answers at {url} ({exc or type(exc).__name__}): start "
         "`pgsluice serve`, or say where it is by --url or SLUICE_URL"
     )
+
+
+def _begun(reply: "httpx.Response") -> "httpx.Response":
+    """A reply whose body is not read yet, unless it is a refusal."""
+    if not reply.is_success:
+        reply.read()
+        _checked(reply)
+    return reply
 
 
 def _checked(reply: "httpx.Response") -> Any:

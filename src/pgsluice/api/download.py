@@ -13,8 +13,9 @@ from litestar.types import Receive, Send
 from ..compression import compressor
 from ..copy import Outgoing, Sessions, stream_out
 from ..database import Connection
+from ..made_files import is_made
 from .service import AnyRequest
-from .workbooks import made_workbook
+from .workbooks import made_file
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -40,8 +41,8 @@ async def download(
 ) -> Download:
     """The reply that streams what `ask` describes (`copy`, `prefix`, `suffix`, `content_type`).
 
-    Its first block is read here, so that an error of the query is still a proper refusal. What is
-    to become a `sheet` is made whole before it is sent.
+    Its first block is read here, so that an error of the query is still a proper refusal. A
+    workbook or Parquet file is made whole before it is sent. `more` are headers of the reply.
     """
     about: dict[str, Any] = {}
 
@@ -59,8 +60,8 @@ async def download(
         "Vary": "Accept, Accept-Encoding",
         "Content-Type": about["content_type"],
     }
-    if "sheet" in about:
-        size, made = await made_workbook(request, _joined(first, blocks), about["sheet"])
+    if is_made(about):
+        size, made = await made_file(request, _joined(first, blocks), about)
         return Download(made, headers | {"Content-Length": str(size), "Vary": "Accept"})
     if encoding:
         headers["Content-Encoding"] = encoding

@@ -7,6 +7,7 @@ from .openapi import (
     EXPORT_ID,
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
+    PARQUET,
     PREFER,
     XLSX,
     enum,
@@ -100,7 +101,7 @@ _REQUEST: Schema = {
             "items": {"type": "string"},
             "description": "several, all of one snapshot",
         },
-        "format": enum("ndjson", "csv", "json", "xlsx", default="ndjson"),
+        "format": enum("ndjson", "csv", "json", "xlsx", "parquet", default="ndjson"),
         "fields": _names("which fields, in this order"),
         "filters": {
             "type": "object",
@@ -178,7 +179,7 @@ POST = operation(
     "exports",
     None,
     parameter("resource", "what to export, if the body does not say it", example="users"),
-    parameter("format", "as in the body", enum("ndjson", "csv", "json", "xlsx")),
+    parameter("format", "as in the body", enum("ndjson", "csv", "json", "xlsx", "parquet")),
     IDEMPOTENCY_KEY,
     PREFER,
     ACCEPT_PROFILE,
@@ -226,7 +227,7 @@ _FILE_HEADERS = (
     "Repr-Digest",
     "Cache-Control",
 )
-_FILE = streams("text/csv", "application/x-ndjson", "application/json", XLSX)
+_FILE = streams("text/csv", "application/x-ndjson", "application/json", XLSX, PARQUET)
 _PACKED = streams("application/zip", "application/gzip", "application/zstd")
 DOWNLOAD = operation(
     "The file of an export",

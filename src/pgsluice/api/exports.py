@@ -7,6 +7,7 @@ from litestar import get
 from ..database import Connection, acting, call
 from ..errors import ProblemError
 from ..logins import enter
+from ..made_files import require_format
 from . import read_doc as doc
 from .download import Download, download
 from .query import parse_list, parse_query
@@ -27,7 +28,8 @@ async def stream_export(request: AnyRequest) -> Download:
         raise ProblemError(
             400, "which resource? add ?resource=NAME; GET the list of resources to see the names"
         )
-    form = form_of(request, query, ("ndjson", "csv", "json", "xlsx"))
+    form = form_of(request, query, ("ndjson", "csv", "json", "xlsx", "parquet"))
+    require_format(form)
     dates = {name: query.values[name] for name in _DATES if name in query.values}
     asked = {
         "resource": resource,

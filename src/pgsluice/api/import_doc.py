@@ -6,6 +6,7 @@ from .life_doc import OTHER_PAYLOAD
 from .openapi import (
     ACCEPT_PROFILE,
     IDEMPOTENCY_KEY,
+    PARQUET,
     PREFER,
     XLSX,
     enum,
@@ -74,9 +75,9 @@ POST = operation(
     "query or in the form, before or behind the file (delimiter, null, encoding, trim and "
     "sheet: before). Or it stands elsewhere: then `url`, `source_path` or `object` says where, in "
     "the query, in a form, or in a JSON object with the options, and a worker fetches it. Its "
-    "format is `format`, else told by its name (.csv, .tsv, .ndjson, .jsonl, .json, .xlsx, each "
-    "also .gz or .zst), else by the content type. 202 with the job; with `Prefer: wait=N` 200 once "
-    "it has ended.",
+    "format is `format`, else told by its name (.csv, .tsv, .ndjson, .jsonl, .json, .xlsx, "
+    ".parquet, each also .gz or .zst), else by the content type. 202 with the job; with "
+    "`Prefer: wait=N` 200 once it has ended.",
     requestBody={
         "content": {
             "text/csv": {
@@ -88,6 +89,7 @@ POST = operation(
                 "example": '{"email": "ann@example.org", "name": "Ann", "role": "reader"}\n',
             },
             XLSX: {"schema": _BYTES},
+            PARQUET: {"schema": _BYTES},
             "application/json": {
                 "schema": {"oneOf": [_RECORDS, _REQUEST]},
                 "examples": {
@@ -110,7 +112,9 @@ POST = operation(
                 "example": {"file": "email,name\nann@example.org,Ann\n", "resource": "users"},
                 "encoding": {
                     "file": {
-                        "contentType": f"text/csv, application/x-ndjson, application/json, {XLSX}"
+                        "contentType": ", ".join(
+                            ("text/csv", "application/x-ndjson", "application/json", XLSX, PARQUET)
+                        )
                     }
                 },
             },

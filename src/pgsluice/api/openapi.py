@@ -185,6 +185,7 @@ def shapes(*names: str, example: Any = None) -> Schema:
 
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PARQUET = "application/vnd.apache.parquet"
 _FORMS: dict[str, tuple[Schema, Any]] = {
     "text/csv": (_TEXT, "id,email\n182fa2af-1827-401c-ab91-29aaf81f0ade,ann@example.org\n"),
     "application/x-ndjson": (_TEXT, '{"email": "ann@example.org"}\n'),

@@ -13,7 +13,7 @@ OPTIONS = (
     parameter(
         "format",
         "default: by file name, else by content type",
-        {"type": "string", "enum": ["csv", "ndjson", "json", "xlsx"]},
+        {"type": "string", "enum": ["csv", "ndjson", "json", "xlsx", "parquet"]},
     ),
     parameter("file_name", "what the file is called, for a raw body"),
     parameter(

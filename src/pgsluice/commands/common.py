@@ -51,10 +51,11 @@ def service(settings: Settings, given: argparse.Namespace) -> Api:
     return api(settings, given.key_file)
 
 
-def find_job(remote: Api, word: str) -> dict[str, Any]:
-    """The job of this id; "last" is the newest. ClientError when there is none."""
+def find_job(remote: Api, word: str, kind: str | None = None) -> dict[str, Any]:
+    """The job of this id; "last" is the newest (of a kind). ClientError when there is none."""
     if word == "last":
-        newest = remote.ask("GET", "jobs", params={"limit": "1"})["jobs"]
+        of_kind = {"kind": kind} if kind else {}
+        newest = remote.ask("GET", "jobs", params={"limit": "1", **of_kind})["jobs"]
         if not newest:
             raise ClientError("there are no jobs yet")
         word = newest[0]["job_id"]

@@ -18,7 +18,7 @@ from .upload import Sending, is_url, shown_name
 
 # Options of an import with a value, and with what they take.
 _VALUES = {
-    "format": "csv, ndjson, json or xlsx (else by the file's name)",
+    "format": "csv, ndjson, json, xlsx or parquet (else by the file's name)",
     "sheet": "of a workbook: its name (the first)",
     "mode": "upsert, insert or update",
     "match": "keys by which records find their rows: id,email",
@@ -187,7 +187,9 @@ def _refuse(given: argparse.Namespace) -> None:
     if "-" in given.files and sys.stdin.isatty():
         raise UsageError("standard input is this terminal: pipe a file into it")
     if "-" in given.files and not (given.format or given.file_name):
-        raise UsageError("standard input has no name: say --format csv, ndjson, json or xlsx")
+        raise UsageError(
+            "standard input has no name: say --format csv, ndjson, json, xlsx or parquet"
+        )
     for place in filter(None, (given.rejects, given.errors)):
         if len(given.files) > 1 and not place.is_dir():
             raise UsageError(f"for several files {place} must be a folder, and it is none")

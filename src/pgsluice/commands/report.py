@@ -30,6 +30,8 @@ def show(
         print(f"  {_counts(job)}")
         if job["status"] == "cancelled":
             print(f"  {_kept(job)}")
+    elif job["status"] == "completed":
+        print(f"  {number(job['exported'])} records, {number(job['bytes'])} bytes")
     if job["error"] and job["status"] != "completed":
         print(f"  {job['error'].get('detail') or job['error'].get('title')}")
     if summary and summary["groups"]:
@@ -68,7 +70,8 @@ def summary_of(remote: Api, job: dict[str, Any]) -> dict[str, Any] | None:
 def _counts(job: dict[str, Any]) -> str:
     counts = job["counts"]
     told = [f"{number(counts[name])} {name}" for name in _COUNTS if counts[name]]
-    return f"{number(counts['received'])} records" + (f": {', '.join(told)}" if told else "")
+    what = "record" if counts["received"] == 1 else "records"
+    return f"{number(counts['received'])} {what}" + (f": {', '.join(told)}" if told else "")
 
 
 def _kept(job: dict[str, Any]) -> str:

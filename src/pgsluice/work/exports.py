@@ -13,8 +13,8 @@ from ..copy import Tally, copy_out, one_snapshot
 from ..database import Connection, Error, Jsonb, Pool, call, own_role
 from ..errors import ProblemError, sentence
 from ..logins import Logins, enter
+from ..made_files import writer_of
 from ..store import Store, StoreError
-from ..workbook_writer import WorkbookWriter
 
 log = logging.getLogger("pgsluice.work")
 
@@ -159,15 +159,19 @@ class _Attempt:
         if reader is not conn:
             await enter(reader, about)
         self._part, size = Tally(), 0
-        sheet = WorkbookWriter(about["sheet"]) if "sheet" in about else None
-        async with aclosing(copy_out(reader, about["copy"], tally=self._part)) as blocks:
-            async for block in blocks:
-                size += len(block)
-                data = await asyncio.to_thread(sheet.add, block) if sheet else block
-                if data:
-                    yield data
-        if sheet:
-            yield await asyncio.to_thread(sheet.end)
+        writer = writer_of(about)
+        try:
+            async with aclosing(copy_out(reader, about["copy"], tally=self._part)) as blocks:
+                async for block in blocks:
+                    size += len(block)
+                    data = await asyncio.to_thread(writer.add, block) if writer else block
+                    if data:
+                        yield data
+            if writer:
+                yield await asyncio.to_thread(writer.end)
+        finally:
+            if writer:
+                writer.close()
         # the next part is SQL's again, not the role's of an API key
         await own_role(conn)
         rows = 0 if size == len(about["empty"]) else self._part.rows

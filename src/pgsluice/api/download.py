@@ -42,7 +42,7 @@ async def download(
     """The reply that streams what `ask` describes (`copy`, `prefix`, `suffix`, `content_type`).
 
     Its first block is read here, so that an error of the query is still a proper refusal. A
-    workbook or Parquet file is made whole before it is sent. `more` are headers of the reply.
+    workbook or Parquet file is made whole before it is sent.
     """
     about: dict[str, Any] = {}
 

@@ -72,9 +72,17 @@ def _command(name: str, parser: argparse.ArgumentParser, told: str, level: str) 
         flags = " [flags]" if any(one.option_strings for one in own) else ""
         yield fence(" ".join([name + flags, *words]), "text")
     yield bullets([*map(_flag, own), *_shared(parser)])
-    yield sentence(prose(parser.epilog or ""))
+    yield from _epilog(parser.epilog or "")
     for word, (command, about) in below.items():
         yield from _command(f"{name} {word}", command, about, f"{level}#")
+
+
+def _epilog(text: str) -> Iterator[str]:
+    if text.startswith("example: "):
+        yield "For example:"
+        yield fence(text.removeprefix("example: "), "sh")
+    else:
+        yield sentence(prose(text))
 
 
 def _own(parser: argparse.ArgumentParser) -> list[argparse.Action]:
@@ -105,6 +113,10 @@ def _shown(action: argparse.Action) -> str:
 
 def _flag(action: argparse.Action) -> str:
     value = "" if action.nargs == 0 else f" {_shown(action)}"
-    name = "/".join(action.option_strings) + value if action.option_strings else _shown(action)
+    names = (
+        [*action.option_strings[:-1], action.option_strings[-1] + value]
+        if (action.option_strings)
+        else [_shown(action)]
+    )
     told = prose((action.help or "").replace("%(default)s", str(action.default)))
-    return f"`{name}`" + (f": {told}" if told else "")
+    return ", ".join(f"`{name}`" for name in names) + (f": {told}" if told else "")

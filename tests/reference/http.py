@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .markdown import anchor, bullets, fence, member, page, prose, sentence, shown
-from .schemas import kind_of
+from .schemas import default_of, kind_of
 
 Schema = dict[str, Any]
 OBJECTS = "objects.md"
@@ -26,8 +26,10 @@ def http_pages(document: Schema, options: set[str]) -> dict[str, str]:
     pages = {"index.md": _index(document)}
     for tag in document["tags"]:
         parts = [sentence(prose(tag["description"])), _contents(document, tag["name"])]
+        shown_at: dict[str, str] = {}
         for path, method, operation in _operations(document, tag["name"]):
-            parts += _operation(document, path, method, operation, options)
+            parts += _operation(path, method, operation, options)
+            parts += _example_of(f"{method} {path}", operation["responses"], shown_at)
         pages[_file(tag["name"])] = page(f"HTTP: {tag['name']}", *parts)
     return pages
 
@@ -81,24 +83,30 @@ def _replies_of_all(document: Schema) -> str:
     return bullets(lines)
 
 
-def _operation(
-    document: Schema, path: str, method: str, operation: Schema, options: set[str]
-) -> Iterator[str]:
+def _operation(path: str, method: str, operation: Schema, options: set[str]) -> Iterator[str]:
     yield f"## {method} {path}"
     yield sentence(prose(operation["summary"]))
     yield sentence(prose(operation.get("description", "")))
-    if operation.get("security") == []:
-        yield "No key is needed."
     yield from _parameters(path, operation["parameters"], options)
     yield from _body(operation.get("requestBody"), options)
     yield "**Replies**"
     yield bullets(list(_replies(operation["responses"])))
-    for reply in operation["responses"].values():
+
+
+def _example_of(route: str, responses: Schema, shown_at: dict[str, str]) -> Iterator[str]:
+    """The first example of a reply, or where the page has shown the same one."""
+    for reply in responses.values():
         media = reply.get("content", {}).get("application/json", {})
-        if "example" in media:
-            yield "For example:"
-            yield shown(media["example"])
-            break
+        # rows of any resource are an example of nothing
+        if "example" in media and media["schema"].get("type") != "array":
+            text = shown(media["example"])
+            if text in shown_at:
+                yield f"The reply looks as that of [{shown_at[text]}](#{anchor(shown_at[text])})."
+            else:
+                shown_at[text] = route
+                yield "For example:"
+                yield text
+            return
 
 
 def _parameters(path: str, parameters: list[Schema], options: set[str]) -> Iterator[str]:
@@ -118,7 +126,7 @@ def parameter(one: Schema) -> str:
     kind = "" if "pattern" in schema and one["in"] == "header" else kind_of(schema, OBJECTS)
     facts = [kind, {"header": "a header", "path": "in the path"}.get(one["in"], "")]
     if "default" in schema:
-        facts.append(f"default `{str(schema['default']).lower()}`")
+        facts.append(f"default {default_of(schema)}")
     if "example" in one:
         facts.append(f"such as `{one['example']}`")
     return member(one["name"], "; ".join(fact for fact in facts if fact), prose(one["description"]))

@@ -5,14 +5,16 @@ import re
 from typing import Any
 
 MADE = "<!-- Made from the source by `just reference`: what is changed here is lost. -->"
-# Names, paths and JSON in prose: sluice.jobs, job_id, atomic=true, /v1/jobs, {"a": 1}
+# Names, paths, JSON, words of a shell: sluice.jobs, job_id, atomic=true, /v1/jobs, {"a": 1}
 _NAMES = re.compile(
     r"`[^`]*`"
+    r"|(?<!\w)'[^']*[{\[*][^']*'"
+    r"|\"[^\"]*[*][^\"]*\""
     r"|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}"
     r"|https?://[^\s<>()]+[^\s<>().,;:]"
     r"|(?<![\w/])/(?:[\w.-]+|\{\w+\})(?:/(?:[\w-]+|\{\w+\}))*"
-    r"|\b\w+=[\w,]+"
-    r"|\b[A-Za-z][\w-]*(?:[._/][\w*]+)+(?:\(\)|=\w+)?"
+    r"|\b\w+=\w+(?:,\w+)*"
+    r"|(?<!\w)-?\b[A-Za-z][\w-]*(?:[._/][\w*]+)+(?:\(\)|=\w+)?"
     r"|\bIO\d{3}\b"
 )
 _SPECIAL = re.compile(r"([\\*<>\[\]_|])")

@@ -5,7 +5,7 @@ from typing import Any
 from pgsluice.api.options import PARSING
 
 from .markdown import bullets, page, prose, sentence
-from .schemas import kind_of
+from .schemas import default_of, kind_of
 
 GROUPS = {
     "What and how": "resource mode match on_duplicate identity",
@@ -47,7 +47,7 @@ def _facts(one: dict[str, Any]) -> str:
     kind = kind_of(schema)
     facts = [] if kind == "text" else [f"Takes: {kind}"]
     if "default" in schema:
-        facts.append(f"Default: `{str(schema['default']).lower()}`")
+        facts.append(f"Default: {default_of(schema)}")
     if "example" in one:
         facts.append(f"For example: `{one['example']}`")
     return bullets(facts)

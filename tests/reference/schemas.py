@@ -68,6 +68,11 @@ def kind_of(schema: Schema, objects: str = "") -> str:
     return " or ".join(words)
 
 
+def default_of(schema: Schema) -> str:
+    """The default of a value, as code."""
+    return f"`{_json(schema['default'])}`"
+
+
 def _word(kind: str, schema: Schema, objects: str) -> str:
     if kind == "array":
         return f"list of {kind_of(schema.get('items', {}), objects)}"

@@ -3,8 +3,6 @@
 import re
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import msgspec
-
 from pgsluice.aliases import ALIASES
 from pgsluice.settings import Settings, describe, env_name
 
@@ -91,8 +89,3 @@ def env_example(text: str) -> str:
     head = text.split("\n\n")[0]
     told = [f"# {meaning}\n#{name}={default}" for name, default, meaning in describe()]
     return "\n\n".join([head, *told]) + "\n"
-
-
-def known_fields() -> set[str]:
-    """Every field of the table."""
-    return {field.name for field in msgspec.structs.fields(Settings)}

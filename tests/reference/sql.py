@@ -100,9 +100,17 @@ def _function(one: Any) -> Iterator[str]:
 
 
 def _line(one: Any) -> str:
-    first = re.split(r"(?<=[^.]\w)[.:](?=\s|$)", one.comment, maxsplit=1)[0]
     names = ", ".join(text.split()[0] for text in one.parameters)
-    return f"`{one.name}({names})`: {sentence(prose(first))}"
+    return f"`{one.name}({names})`: {sentence(prose(_first(one.comment)))}"
+
+
+def _first(text: str) -> str:
+    """What a comment says first, without the beginning of what it lists then."""
+    first = re.split(r"(?<=[\w)])[.:](?=\s|$)", text, maxsplit=1)[0]
+    head, _, tail = first.rpartition("; ")
+    if head and len(tail.split()) < 3:
+        first = head
+    return first if first.count("(") == first.count(")") else first.rpartition(" (")[0]
 
 
 def _tidy(text: str) -> str:

@@ -1,6 +1,8 @@
 """docs/reference says what the source says, and so do README and .env.example of the settings."""
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,24 @@ from .sql import sql_page
 
 TOP = Path(__file__).resolve().parents[2]
 HERE = TOP / "docs" / "reference"
-_TO_TELL_WHERE = {"resource", "format", "file_name"}
 
 
 @pytest.fixture(scope="module")
-def pages(service: Any) -> dict[Path, str]:
+def conn(service: Any) -> Iterator[psycopg.Connection]:
+    """The database of the service."""
+    with psycopg.connect(service.dsn) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def options(conn: psycopg.Connection) -> set[str]:
+    """The options that SQL judges, and what says which file goes where."""
+    found = conn.execute("select unnest(sluice.option_names())").fetchall()
+    return {name for (name,) in found} | {"resource", "format", "file_name"}
+
+
+@pytest.fixture(scope="module")
+def pages(service: Any, conn: psycopg.Connection, options: set[str]) -> dict[Path, str]:
     """Every page as the source has it: the service is asked for what only it can tell."""
     with httpx.Client(base_url=service.url, timeout=60) as client:
         posted = client.post(
@@ -39,17 +54,13 @@ def pages(service: Any) -> dict[Path, str]:
     alerts = yaml.safe_load((TOP / "docs" / "operations" / "alerts.yml").read_text())
     rules = [rule for group in alerts["groups"] for rule in group["rules"]]
     parameters = document["paths"]["/v1/imports"]["post"]["parameters"]
-    with psycopg.connect(service.dsn) as conn:
-        found = conn.execute("select sluice.option_names()").fetchone()
-        options = {*(found or [[]])[0], *_TO_TELL_WHERE}
-        sql = sql_page(conn)
     return {
         HERE / "command-line.md": commands_page(),
         HERE / "errors.md": errors_page(document, TOP / "sql"),
         HERE / "metrics.md": metrics_page(metrics, rules),
         HERE / "options.md": options_page(parameters, options),
         HERE / "settings.md": settings_page(),
-        HERE / "sql.md": sql,
+        HERE / "sql.md": sql_page(conn),
         HERE / "http" / "objects.md": objects_page(document),
         **{HERE / "http" / name: text for name, text in http_pages(document, options).items()},
         TOP / ".env.example": env_example((TOP / ".env.example").read_text()),
@@ -76,10 +87,10 @@ def test_no_page_is_left_of_what_there_was(pages: dict[Path, str]) -> None:
     assert made - set(pages) == set()
 
 
-def test_every_option_that_sql_knows_is_documented(pages: dict[Path, str]) -> None:
-    told = pages[HERE / "options.md"]
-    with_heading = {line.removeprefix("### ") for line in told.splitlines() if line[:4] == "### "}
-    assert "mode" in with_heading
-    assert [name for name in with_heading if f"`{name}`" not in pages[TOP / "README.md"]] == [
-        "file_name"
-    ]
+def test_every_option_that_sql_knows_is_documented(
+    pages: dict[Path, str], options: set[str]
+) -> None:
+    told = set(re.findall(r"^### (\w+)$", pages[HERE / "options.md"], re.MULTILINE))
+    assert told == options
+    readme_told = set(re.findall(r"^\| `(\w+)` \|", pages[TOP / "README.md"], re.MULTILINE))
+    assert options - readme_told == {"file_name"}, "the table of options in README.md"

@@ -8,7 +8,7 @@ comment on schema sluice is
 create schema sluice_stage;
 comment on schema sluice_stage is
 'Tables of running imports, dropped when their job ends.
- Leave it out of dumps: pg_dump --exclude-schema=sluice_stage.';
+ Leave it out of dumps: pg_dump --exclude-table=''sluice_stage.*''.';
 
 create table sluice.resource (
     name text primary key check (name ~ '^[a-z][a-z0-9_]{0,62}$'),

@@ -239,6 +239,12 @@ DOWNLOAD = operation(
     parameter("Range", "`bytes=1000-`: the rest of a download that broke", where="header"),
     parameter("If-Range", "the ETag of what is there already", where="header"),
     IF_NONE_MATCH,
+    parameter(
+        "If-Match", "the ETag of the file that is meant: 412 if it is another", where="header"
+    ),
+    parameter(
+        "If-Unmodified-Since", "412 if the file was written later; If-Match wins", where="header"
+    ),
     refusals=(304, 400, 404),
     headers=_FILE_HEADERS,
     description="`Repr-Digest` is the SHA-256 of the whole file, whatever part of it is sent. With "
@@ -255,6 +261,12 @@ DOWNLOAD = operation(
             "it is not done yet (Retry-After), or failed",
             f"export {_ID} is pending; wait for its end",
             "Retry-After",
+        ),
+        "412": refused(
+            412,
+            "the file is not the one that If-Match or If-Unmodified-Since mean",
+            'the file is another one than the request is meant for; it has the ETag "9f2c…"',
+            "ETag",
         ),
         "410": refused(
             410,

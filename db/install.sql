@@ -143,6 +143,7 @@ begin;
 \ir ../sql/core/export_files.sql
 \ir ../sql/core/export_work.sql
 \ir ../sql/core/export_job.sql
+\ir ../sql/core/replica.sql
 \ir ../sql/core/link.sql
 \ir ../sql/profiles/realworld.sql
 \ir ../sql/profiles/nest.sql

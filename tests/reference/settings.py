@@ -10,7 +10,8 @@ from .markdown import bullets, page, prose, sentence
 
 # By what people look for; a setting that none of them names stands under the last heading.
 GROUPS = {
-    "Database": "database_url listen_url pg_bin data_dir pool_size",
+    "Database": "database_url listen_url export_database_url export_patience pg_bin data_dir "
+    "pool_size",
     "Address": "host port public_url api_prefix api_profile",
     "Who may do what": "anonymous api_keys logins rate_limit",
     "Work": "worker import_sessions sessions_per_import batch_rows max_jobs exports fetches",

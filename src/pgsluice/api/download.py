@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -37,12 +38,16 @@ class Download(ASGIStreamingResponse):
 
 
 async def download(
-    request: AnyRequest, pool: Sessions, ask: Ask, name: Callable[[dict[str, Any]], str]
+    request: AnyRequest,
+    pool: Sessions,
+    ask: Ask,
+    name: Callable[[dict[str, Any]], str],
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Download:
     """The reply that streams what `ask` describes (`copy`, `prefix`, `suffix`, `content_type`).
 
     Its first block is read here, so that an error of the query is still a proper refusal. A
-    workbook or Parquet file is made whole before it is sent.
+    workbook or Parquet file is made whole before it is sent. `more` are headers of the reply.
     """
     about: dict[str, Any] = {}
 
@@ -59,6 +64,7 @@ async def download(
         "Cache-Control": "no-store",
         "Vary": "Accept, Accept-Encoding",
         "Content-Type": about["content_type"],
+        **more,
     }
     if is_made(about):
         size, made = await made_file(request, _joined(first, blocks), about)

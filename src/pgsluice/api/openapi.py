@@ -55,6 +55,10 @@ HEADERS: dict[str, Schema] = {
         "Retry-After": ("seconds after which to ask again", _WHOLE),
         "Vary": ("request headers that this reply depends on", _TEXT),
         "WWW-Authenticate": ("how to show a key", _TEXT),
+        "X-Read-From": (
+            "which server was read, where exports have a replica",
+            {"type": "string", "enum": ["primary", "replica"]},
+        ),
         "X-Request-Id": (
             "of the request; it is in the log too",
             {"type": "string", "minLength": 1},

@@ -209,7 +209,7 @@ EXPORTS = operation(
     ),
     ACCEPT_ENCODING,
     refusals=(),
-    headers=(*_FILE, "Content-Length"),
+    headers=(*_FILE, "Content-Length", "X-Read-From"),
     responses={
         "400": refused(
             400,
@@ -283,7 +283,11 @@ READY = operation(
         {
             "type": "object",
             "required": ["status", "release"],
-            "properties": {"status": {"const": "ready"}, "release": TEXT},
+            "properties": {
+                "status": {"const": "ready"},
+                "release": TEXT,
+                "replica": {"$ref": "#/components/schemas/Replica"},
+            },
         },
         {"status": "ready", "release": HEALTH_EXAMPLE["release"]},
     ),

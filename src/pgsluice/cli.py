@@ -1,7 +1,7 @@
 """The `pgsluice` command.
 
 Exit codes: 0 done, 1 it cannot work, 2 wrong arguments or settings, 3 the schema is not installed,
-or of an import: records were rejected; 130 after Ctrl-C.
+or of an import: records were rejected; 130 after Ctrl-C of all but serve, worker and demo.
 """
 
 import argparse

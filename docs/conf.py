@@ -35,9 +35,29 @@ html_use_index = False
 NAVIGATION = {
     "docs/index": {
         "Learn": ["docs/tutorial", "docs/console"],
-        "How to": ["docs/how-to/*", "docs/earlier-systems"],
+        "How to": [
+            "docs/how-to/own-table",
+            "docs/how-to/rules",
+            "docs/how-to/mend",
+            "docs/how-to/excel",
+            "docs/how-to/elsewhere",
+            "docs/how-to/s3",
+            "docs/how-to/schedules",
+            "docs/how-to/webhooks",
+            "docs/how-to/keys",
+            "docs/how-to/psql",
+            "docs/how-to/scale",
+            "docs/how-to/upgrade",
+            "docs/earlier-systems",
+        ],
         "Look up": ["docs/reference/index"],
-        "Understand": ["docs/explanation/*", "docs/performance", "SECURITY"],
+        "Understand": [
+            "docs/explanation/how-it-works",
+            "docs/explanation/trade-offs",
+            "docs/explanation/peers",
+            "docs/performance",
+            "SECURITY",
+        ],
         "Operate": ["docs/operations/README", "docs/operations/runbook"],
         "The project": ["README </README>", "CHANGELOG", "CONTRIBUTING"],
     },
@@ -78,6 +98,6 @@ def setup(app: Sphinx) -> None:
 
 def _navigate(_app: Sphinx, page: str, text: list[str]) -> None:
     for caption, pages in NAVIGATION.get(page, {}).items():
-        lines = [":hidden:", ":glob:", f":caption: {caption}" if caption else "", ""]
+        lines = [":hidden:", f":caption: {caption}" if caption else "", ""]
         tree = "\n".join([*lines, *(name if " <" in name else f"/{name}" for name in pages)])
         text[0] += f"\n\n```{{toctree}}\n{tree}\n```\n"

@@ -18,6 +18,8 @@ ACCEPTED = (
 )
 # Formats whose bytes are no text.
 BINARY: tuple[FormatName, ...] = ("xlsx", "parquet")
+# With what a Parquet file begins.
+PARQUET = b"PAR1"
 
 _FORMATS: dict[str, FormatName] = {
     "csv": "csv",

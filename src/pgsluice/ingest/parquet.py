@@ -9,11 +9,11 @@ import msgspec
 from ..parquet.child import Child, require
 from ..parquet.frames import Frame, Options
 from .errors import MalformedBody, TooLarge
+from .format import PARQUET
 from .pieces import MAX_RECORD_BYTES, Piece
 from .spool import flush
 from .spooled import NOTHING, TELL_SECONDS, SpooledReader
 
-MAGIC = b"PAR1"
 _HEAD = 16 * 1024 * 1024
 _NO_PARQUET = (
     "the file is no Parquet file: send the whole file as it was written, or say its format"
@@ -44,14 +44,14 @@ class ParquetReader(SpooledReader):
 
     def feed(self, chunk: bytes) -> Iterator[Piece]:
         """Put bytes by; MalformedBody at once for what is no Parquet."""
-        if len(self._head) < len(MAGIC):
-            self._head += chunk[: len(MAGIC) - len(self._head)]
-            if not MAGIC.startswith(self._head):
+        if len(self._head) < len(PARQUET):
+            self._head += chunk[: len(PARQUET) - len(self._head)]
+            if not PARQUET.startswith(self._head):
                 raise MalformedBody(_NO_PARQUET)
         return super().feed(chunk)
 
     def _find_header(self) -> Iterator[Piece]:
-        if self._head != MAGIC:
+        if self._head != PARQUET:
             raise MalformedBody(_NO_PARQUET)
         flush(self._file)
         self._file.seek(0)
@@ -114,7 +114,7 @@ class ParquetReader(SpooledReader):
         data = os.read(child.output.fileno(), 1024 * 1024)
         if not data:
             why = child.refusal() or "the program that does it stopped"
-            raise MalformedBody(why if "Parquet" in why else f"{_CANNOT}: {why}")
+            raise MalformedBody(f"the file cannot be read as Parquet: {why}")
         self._waiting += data
 
     def _stop(self) -> None:
@@ -126,5 +126,3 @@ class ParquetReader(SpooledReader):
             self._child.close()
         super()._close_files()
 
-
-_CANNOT = "the file cannot be read as Parquet"

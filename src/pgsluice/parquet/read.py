@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 from pyarrow import compute as pc
-from pyarrow import csv
+from pyarrow import csv, types
 from pyarrow import parquet as pq
 
 from ..ingest.pieces import Marked, Markup, find_dirt, is_utf8, megabytes
@@ -42,14 +42,14 @@ def main() -> None:
         if isinstance(exc, BrokenPipeError | pa.ArrowMemoryError):
             raise
         reason = str(exc).partition("\n")[0] or type(exc).__name__
-        raise RefusedError(f"the file cannot be read as Parquet: {reason}") from None
+        raise RefusedError(f"{reason}: it is cut off or damaged, write it again") from None
 
 
 def _read(options: Options) -> None:
     file = pq.ParquetFile(os.fdopen(options.file, "rb"), buffer_size=_PAGES, pre_buffer=False)
     schema = file.schema_arrow
     if len(schema) > _MOST_COLUMNS:
-        raise RefusedError(f"the file has {len(schema)} columns, {_MOST_COLUMNS} are the most")
+        raise RefusedError(f"it has {len(schema)} columns, {_MOST_COLUMNS} are the most")
     send(Frame(header=schema.names))
     shape = sys.stdin.readline().strip()
     records = Records(options, is_array=shape == "array")
@@ -78,9 +78,9 @@ def batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
             try:
                 for batch in _behind(file, number, rows, done):
                     done += len(batch)
-                    seen = max(1.0, batch.nbytes / len(batch))
+                    seen = max(1.0, _size(batch) / len(batch))
                     yield batch
-            except pa.ArrowMemoryError:
+            except MemoryError:
                 # Its values are larger than the file told: again from where we are.
                 if rows == 1:
                     raise
@@ -104,9 +104,19 @@ def _behind(file: pq.ParquetFile, group: int, rows: int, done: int) -> Iterator[
 
 def parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """A batch in parts that are worth a frame."""
-    rows = max(1, int(len(batch) * _FRAME / max(batch.nbytes, 1)))
+    rows = max(1, int(len(batch) * _FRAME / max(_size(batch), 1)))
     for start in range(0, len(batch), rows):
         yield batch.slice(start, rows)
+
+
+def _size(batch: pa.RecordBatch) -> float:
+    """About how many bytes the rows have once each has its own values."""
+    size = 0.0
+    for array in batch.columns:
+        size += array.nbytes
+        if types.is_dictionary(array.type) and len(array.dictionary):
+            size += array.dictionary.nbytes / len(array.dictionary) * len(array)
+    return size
 
 
 class Records:
@@ -119,7 +129,15 @@ class Records:
 
     def frames(self, batch: pa.RecordBatch) -> Iterator[tuple[Frame, bytes]]:
         """The frames of some rows."""
-        columns = [self._column(array) for array in batch.columns]
+        try:
+            columns = [self._column(array) for array in batch.columns]
+        except MemoryError:
+            if len(batch) == 1:
+                raise
+            half = len(batch) // 2
+            yield from self.frames(batch.slice(0, half))
+            yield from self.frames(batch.slice(half))
+            return
         first, self._row = self._row + 1, self._row + len(batch)
         if not self._is_array:
             data = _csv(columns, len(batch))

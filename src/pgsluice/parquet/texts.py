@@ -14,6 +14,13 @@ from .days import date_text, moment_text
 _PER_SECOND = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
 _YEAR_1, _YEAR_10000 = -719_162, 2_932_897  # in days; beyond them Arrow writes what nobody reads
 
+_BINARIES = (
+    types.is_binary,
+    types.is_large_binary,
+    types.is_fixed_size_binary,
+    types.is_binary_view,
+)
+
 _json_string = msgspec.json.encode
 
 
@@ -22,30 +29,35 @@ def cells(array: pa.Array, point: str) -> pa.Array:
     kind = array.type
     if types.is_dictionary(kind):
         return cells(array.dictionary_decode(), point)
-    if types.is_date(kind):
-        return _dates(array)
-    if types.is_timestamp(kind):
-        return _moments(array)
-    if types.is_float16(kind):
-        return cells(array.cast(pa.float32()), point)
     if types.is_floating(kind) or types.is_decimal(kind):
-        return (
-            array if point == "." else pc.replace_substring(pc.cast(array, pa.string()), ".", point)
-        )
-    if is_text(kind):
-        return pc.cast(array, pa.large_string()) if kind == pa.string_view() else array
-    if isinstance(kind, pa.UuidType):
-        return _uuids(array.storage)
-    if make := _writer(kind):
-        return pa.array((make(value) for value in _plain(array)), pa.large_string())
-    if types.is_nested(kind):
-        texts = json_texts(array)
-        nulls = array.is_null().to_pylist()
-        pairs = zip(texts, nulls, strict=True)
-        return pa.array((None if null else text for text, null in pairs), pa.large_string())
+        array = array.cast(pa.float32()) if types.is_float16(kind) else array
+        if point == ".":
+            return array
+        return pc.replace_substring(pc.cast(array, pa.string()), ".", point)
+    if make := _maker(kind):
+        return make(array)
     if isinstance(kind, pa.BaseExtensionType):
         return cells(array.storage, point)
     return array
+
+
+def _maker(kind: pa.DataType) -> Callable[[pa.Array], pa.Array] | None:
+    """How to make what Arrow writes not at all, or in another way."""
+    if types.is_date(kind):
+        return _dates
+    if types.is_timestamp(kind):
+        return _moments
+    if types.is_duration(kind):
+        return _durations
+    if types.is_nested(kind):
+        return _nested
+    if isinstance(kind, pa.UuidType):
+        return lambda array: _uuids(array.storage)
+    if kind == pa.string_view():
+        return lambda array: pc.cast(array, pa.large_string())
+    if any(fits(kind) for fits in _BINARIES):
+        return _hex
+    return None
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -177,25 +189,23 @@ def _uuids(array: pa.Array) -> pa.Array:
     return pc.if_else(array.is_valid(), joined, pa.scalar(None, pa.string()))
 
 
-def _plain(array: pa.Array) -> list[object]:
-    if types.is_duration(array.type):
-        return list(array.cast(pa.int64()).to_pylist())
-    return list(array.to_pylist())
+def _nested(array: pa.Array) -> pa.Array:
+    pairs = zip(json_texts(array), array.is_null().to_pylist(), strict=True)
+    return pa.array((None if null else text for text, null in pairs), pa.large_string())
 
 
-def _writer(kind: pa.DataType) -> Callable[[object], str | None] | None:
-    """How values are written that Arrow does not write, or not so."""
-    if types.is_duration(kind):
-        digits = len(str(_PER_SECOND[kind.unit])) - 1
-        return lambda value: _seconds(value, digits) if isinstance(value, int) else None
-    if (
-        types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_fixed_size_binary(kind)
-        or types.is_binary_view(kind)
-    ):
-        return lambda value: f"\\x{value.hex()}" if isinstance(value, bytes) else None
-    return None
+def _hex(array: pa.Array) -> pa.Array:
+    values = array.to_pylist()
+    return pa.array(
+        (None if value is None else f"\\x{value.hex()}" for value in values), pa.large_string()
+    )
+
+
+def _durations(array: pa.Array) -> pa.Array:
+    digits = len(str(_PER_SECOND[array.type.unit])) - 1
+    values = array.cast(pa.int64()).to_pylist()
+    texts = (None if value is None else _seconds(value, digits) for value in values)
+    return pa.array(texts, pa.string())
 
 
 def _seconds(value: int, digits: int) -> str:

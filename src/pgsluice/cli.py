@@ -5,6 +5,7 @@ or of an import: records were rejected; 130 after Ctrl-C of all but serve, worke
 """
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -37,18 +38,13 @@ _SERVICES = ("serve", "worker", "demo")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; expected failures are one line on stderr and an exit code."""
-    words = sys.argv[1:] if argv is None else argv
-    parser = _parser(words)
-    given, arguments = parser.parse_known_args(words)
-    for name in ("files", "resources"):
-        listed = getattr(given, name, None)
-        if isinstance(listed, list) and not any(word.startswith("-") for word in arguments):
-            # files behind a flag: argparse takes a list in one place only
-            setattr(given, name, [*listed, *arguments])
-            arguments = []
-    given.arguments = arguments
-    if arguments and given.word != "psql":
-        parser.error(f"unknown arguments: {' '.join(arguments)}")
+    for stream in (sys.stdout, sys.stderr):
+        # a locale that lacks a letter is no reason to end
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    given = _given(sys.argv[1:] if argv is None else argv)
+    if given is None:
+        return 2
     # Without this a SIGTERM would end us before the embedded server is stopped.
     ended = 0 if given.word in _SERVICES else 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ended))
@@ -69,6 +65,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         # whoever read our output has seen enough; nothing is to be flushed into it at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+
+
+def _given(words: Sequence[str]) -> argparse.Namespace | None:
+    """What the words mean; None, and the help on stderr, when there are none."""
+    parser = _parser(words)
+    if not words:
+        parser.print_help(sys.stderr)
+        return None
+    given, arguments = parser.parse_known_args(words)
+    for name in ("files", "resources"):
+        listed = getattr(given, name, None)
+        if isinstance(listed, list) and not any(word.startswith("-") for word in arguments):
+            # files behind a flag: argparse takes a list in one place only
+            setattr(given, name, [*listed, *arguments])
+            arguments = []
+    given.arguments = arguments
+    if arguments and given.word != "psql":
+        parser.error(f"unknown arguments: {' '.join(arguments)}")
+    return given
 
 
 def _fail(exc: Exception, code: int) -> int:

@@ -74,7 +74,10 @@ def path_of(job: Mapping[str, Any]) -> str:
 
 def print_json(reply: Any) -> int:
     """Print a document; 0, for the command to end with."""
-    print(msgspec.json.format(msgspec.json.encode(reply)).decode())
+    text = msgspec.json.format(msgspec.json.encode(reply)) + b"\n"
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text)  # UTF-8 whatever the locale says
+    sys.stdout.buffer.flush()
     return 0
 
 

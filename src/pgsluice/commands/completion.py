@@ -25,8 +25,8 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "completion",
         help="print what a shell needs to complete commands",
-        epilog='eval "$(pgsluice completion bash)", the same with zsh, or: pgsluice completion '
-        "fish | source. resources, jobs and schedules print names, which these shells ask for",
+        epilog='bash and zsh: eval "$(pgsluice completion bash)"; fish: pgsluice completion fish '
+        "| source. resources, jobs and schedules print the names that these scripts ask for",
     )
     parser.add_argument("what", choices=["bash", "zsh", "fish", *_LISTS])
     parser.set_defaults(command=run)

@@ -19,6 +19,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "export",
         parents=[remote_flags()],
+        usage="pgsluice export RESOURCE… [flags]",
         help="export resources to a file or standard output",
         epilog="""examples: pgsluice export users --fields email,name --filter role=admin
         'created_at[gte]=2024-01-01' -o admins.csv; pgsluice export users articles

@@ -51,6 +51,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "import",
         parents=[remote_flags()],
+        usage="pgsluice import RESOURCE FILE… [flags]",
         help="import files into a resource",
         epilog="ends with 0 when all is clean, 3 when records were rejected, 1 when an import "
         "failed, 130 after Ctrl-C",
@@ -159,7 +160,7 @@ def _params(given: argparse.Namespace, source: str) -> dict[str, str]:
     if given.dry_run:
         found["dry_run"] = given.dry_run
     if source != "-" and not is_url(source):
-        found.setdefault("file_name", Path(source).name)
+        found.setdefault("file_name", shown_name(source))
     return found
 
 

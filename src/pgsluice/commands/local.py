@@ -95,8 +95,9 @@ def install(settings: Settings, _given: argparse.Namespace) -> int:
 
 
 def key(settings: Settings, given: argparse.Namespace) -> int:
-    """Make, list, rotate and revoke API keys."""
-    with _database(settings, attach=True) as dsn:
+    """Make, list, change, rotate and revoke API keys."""
+    else_by = f"{settings.url}/{settings.api_prefix}/keys does the same for a key of scope admin"
+    with _own_database(settings, else_by) as dsn:
         _refuse_old(dsn)
         return key_command.run(dsn, given)
 
@@ -120,7 +121,7 @@ def show_demo(settings: Settings, given: argparse.Namespace) -> int:
 
 def register(settings: Settings, given: argparse.Namespace) -> int:
     """Make a table a resource."""
-    with _database(settings, attach=True) as dsn:
+    with _own_database(settings, "psql has select sluice.register(…)") as dsn:
         _refuse_old(dsn)
         return resource.register(dsn, given)
 
@@ -138,11 +139,29 @@ def bench(settings: Settings, given: argparse.Namespace) -> int:
 
 def psql(settings: Settings, given: argparse.Namespace) -> int:
     """psql on the database that the service uses; further arguments go to psql."""
-    with _database(settings, attach=True) as dsn:
+    with _own_database(settings) as dsn:
         program = psql_program(settings)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's: it cancels a query
         url, environ = without_password(dsn)
         return subprocess.call([program, "-d", url, *given.arguments], env=environ)
+
+
+class NoDatabaseError(CommandError):
+    """A command works on the database, and nobody has said which."""
+
+    exit_code = 2
+
+
+@contextmanager
+def _own_database(settings: Settings, else_by: str = "") -> Iterator[str]:
+    """As _database(), but none is made: whoever knows only a service's URL would look into it."""
+    if not settings.database_url and not embedded.is_made(settings.data_dir):
+        raise NoDatabaseError(
+            "this works on the database itself, and here is none: set DATABASE_URL, or run it "
+            "where `pgsluice serve` has its own (--data-dir)" + (f"; {else_by}" if else_by else "")
+        )
+    with _database(settings, attach=True) as dsn:
+        yield dsn
 
 
 @contextmanager

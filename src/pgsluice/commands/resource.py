@@ -60,7 +60,7 @@ def list_all(settings: Settings, given: argparse.Namespace) -> int:
         (one["name"], one["table"], len(one["fields"]), len(one["rules"]), one["description"] or "")
         for one in found
     ]
-    print(table([("NAME", "TABLE", "FIELDS", "RULES", "WHAT"), *rows], right=(2, 3)))
+    print(table([("NAME", "TABLE", "FIELDS", "RULES", "WHAT"), *rows], right=(2, 3), whole=1))
     return 0
 
 

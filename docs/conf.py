@@ -18,10 +18,11 @@ myst_heading_anchors = 4
 suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"
-pygments_style = "tango"
+pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "github-dark"
 html_static_path = ["site"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 templates_path = ["site"]
 # "/" leads to the first page, which stands below /docs/ as in the repository
 html_additional_pages = {"index": "start.html"}

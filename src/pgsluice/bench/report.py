@@ -112,7 +112,7 @@ def _show_case(case: Mapping[str, Any]) -> None:
         line = (f"{c:>{_width(h)}}" for h, c in zip(heads, cells, strict=True))
         print(f"  {name:22}" + "".join(line))
     for name, limit in case["over_limit"].items():
-        print(f"  {name:22}  > {limit:g} s: it was ended")
+        print(f"  {name:22}  > {limit:g} s: it was ended, and not run again")
     for name, why in case["failed"].items():
         print(f"  {name:22}  failed: {why.splitlines()[-1][:120]}")
 
@@ -124,7 +124,7 @@ def _ratios(costs: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _width(head: str) -> int:
-    return {"from..to": 16, "x from..to": 12, "rows/s": 11, "seconds": 9}.get(head, 8)
+    return {"from..to": 16, "x from..to": 16, "rows/s": 11, "seconds": 9}.get(head, 8)
 
 
 def _number(value: float | None) -> str:

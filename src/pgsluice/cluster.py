@@ -16,7 +16,9 @@ from pgsluice.binaries import Binaries, EmbeddedError, User
 DATABASE = "pgsluice"
 
 SETTINGS: Mapping[str, str] = {
-    "shared_buffers": "256MB",
+    "shared_buffers": "512MB",
+    # two sessions that fill WAL at once wait for it
+    "wal_buffers": "64MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "wal_compression": "on",

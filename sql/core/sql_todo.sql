@@ -50,8 +50,8 @@ select format($sql$p._n >= $1 and p._n < $2 and p._errors is null
     )$sql$, p_spec ->> 'extra', p_spec ->> 'work', p_actions);
 end;
 comment on function sluice.sql_is_to_do(jsonb, text) is
-'SQL that is true for a record p of the plan, $1, $2: record numbers from, to, which is new by having
- no row in the work table, or has one with one of the actions (an array literal).';
+'SQL that is true for a record p of the plan, $1, $2: record numbers from, to, which has no row in
+ the work table, or one with one of the actions (an array literal).';
 
 create or replace function sluice.sql_todo(p_spec jsonb)
 returns text
@@ -87,7 +87,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     execute format(
-        'select count(*) filter (where t._action = ''i''), count(*) filter (where t._action = ''u''),'
+        'select count(*) filter (where t._action = ''i''),'
+        ' count(*) filter (where t._action = ''u''),'
         ' count(*) filter (where t._action = ''c'') from (%s) as t', sluice.sql_todo(p_spec)
     ) into o_inserts, o_updates, o_lists using p_from, p_to;
 end;

@@ -47,6 +47,15 @@ fmt:
     {{bin}}/ruff format .
     {{bin}}/sqlfluff fix --disable-progress-bar sql db
 
+# The documentation as a site in build/site; a broken link ends it
+docs:
+    {{bin}}/sphinx-build -q -W --keep-going -c docs . build/site
+    @echo build/site/index.html
+
+# What is made from the source: docs/reference, the settings in README and .env.example
+reference:
+    PGSLUICE_SNAPSHOTS=write {{bin}}/pytest -q -n 0 tests/reference
+
 # All that CI does
 ci:
     .ci/run

@@ -111,6 +111,7 @@ begin;
 \ir ../sql/core/export_where.sql
 \ir ../sql/core/export_order.sql
 \ir ../sql/core/export_child.sql
+\ir ../sql/core/export_parquet.sql
 \ir ../sql/core/export_rows.sql
 \ir ../sql/core/export.sql
 \ir ../sql/core/export_copy.sql
@@ -142,6 +143,7 @@ begin;
 \ir ../sql/core/export_files.sql
 \ir ../sql/core/export_work.sql
 \ir ../sql/core/export_job.sql
+\ir ../sql/core/replica.sql
 \ir ../sql/core/link.sql
 \ir ../sql/profiles/realworld.sql
 \ir ../sql/profiles/nest.sql

@@ -1,7 +1,10 @@
 """The rules of the house, as tests: they hold without anyone remembering them."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +73,7 @@ def test_imports_have_one_direction() -> None:
         ("psycopg_pool", r"pgsluice\.database"),
         ("procrastinate", r"pgsluice\.(migrate|tasks)"),
         ("litestar", r"pgsluice\.(app|api\..+)"),
+        ("pyarrow", r"pgsluice\.(parquet\.(read|write|texts|values)|bench\.peers\..+)"),
     ],
 )
 def test_a_library_is_imported_only_where_it_belongs(library: str, allowed: str) -> None:
@@ -77,6 +81,17 @@ def test_a_library_is_imported_only_where_it_belongs(library: str, allowed: str)
         name for name, found in graph().items() if any(i.split(".")[0] == library for i in found)
     }
     assert [name for name in sorted(users) if not re.fullmatch(allowed, name)] == []
+
+
+def test_a_command_starts_without_what_it_may_not_need() -> None:
+    """Each takes longer to import than all else that a client does."""
+    slow = {"asyncio", "httpx", "litestar", "obstore", "psycopg", "rich", "uvicorn"}
+    script = f"import sys, pgsluice.cli as c; c._parser(['jobs']); print({slow} & {{*sys.modules}})"
+    environ = {**os.environ, "PYTHONPATH": str(SRC.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environ
+    )
+    assert done.stdout == "set()\n"
 
 
 def test_modules_are_short() -> None:

@@ -8,7 +8,7 @@ comment on schema sluice is
 create schema sluice_stage;
 comment on schema sluice_stage is
 'Tables of running imports, dropped when their job ends.
- Leave it out of dumps: pg_dump --exclude-schema=sluice_stage.';
+ Leave it out of dumps: pg_dump --exclude-table=''sluice_stage.*''.';
 
 create table sluice.resource (
     name text primary key check (name ~ '^[a-z][a-z0-9_]{0,62}$'),
@@ -62,7 +62,7 @@ create table sluice.job (
     job_id uuid primary key,
     kind text not null default 'import' check (kind in ('import', 'export')),
     resource text,
-    format text not null check (format in ('csv', 'ndjson', 'json', 'xlsx')),
+    format text not null check (format in ('csv', 'ndjson', 'json', 'xlsx', 'parquet')),
     file_name text,
     state text not null default 'receiving' check (state in (
         'receiving', 'pending', 'processing', 'completed', 'failed', 'cancelled'

@@ -1,31 +1,72 @@
 -- Accept: what has been received becomes a job that waits for its turn.
 
+create or replace function sluice.ignored_fields(p_spec jsonb)
+returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select array(
+    select c ->> 'header' from jsonb_array_elements(p_spec -> 'columns') as c
+    where c ->> 'field' is null or c ->> 'field' = '_ignored' or exists (
+        select from jsonb_array_elements(p_spec -> 'fields') as f
+        where f ->> 'name' = c ->> 'field' and not (f ->> 'given')::boolean
+    )
+    order by (c ->> 'place')::integer
+);
+end;
+comment on function sluice.ignored_fields(jsonb) is
+'The names of a file''s header that an import leaves aside.';
+
+create or replace function sluice.judge_import(
+    p_job sluice.job, p_resource text, p_options jsonb
+)
+returns text[]
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_spec constant jsonb := sluice.import_spec(
+        p_job.job_id, p_resource, p_job.header, p_job.shape, p_options
+    );
+begin
+    perform sluice.check_role(
+        coalesce(sluice.key_login(p_job.key_id), sluice.key_role(p_job.key_id)), v_spec
+    );
+    return sluice.ignored_fields(v_spec);
+end;
+$$;
+comment on function sluice.judge_import(sluice.job, text, jsonb) is
+'Judges the header and options of a file against its table; returns the names that are ignored.
+ IO400 for what they get wrong, IO403 for what the role of its key may not write.';
+
 create or replace function sluice.settle_import(
     p_job sluice.job, p_resource text, p_options jsonb, p_received bigint, p_bytes bigint
 )
 returns sluice.job
 language plpgsql volatile
+set lock_timeout = '2s'
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_job sluice.job;
     v_options jsonb;
-    v_spec jsonb;
+    v_resource text := (sluice.known_resource(p_resource)).name;
+    v_ignored text[] := '{}';
 begin
     v_options := p_job.options || sluice.check_options(coalesce(p_options, '{}'));
-    v_spec := sluice.import_spec(
-        p_job.job_id, p_resource, p_job.header, p_job.shape, v_options
-    );
-    perform sluice.check_role(
-        coalesce(sluice.key_login(p_job.key_id), sluice.key_role(p_job.key_id)), v_spec
-    );
+    begin
+        v_ignored := sluice.judge_import(p_job, p_resource, v_options);
+    exception when lock_not_available then
+        -- somebody alters the table: a file that is here is kept, and judged when its job begins
+        null;
+    end;
     if v_options ->> 'dry_run' = 'write' and p_received > 100000 then
         raise exception 'dry_run=write takes at most 100000 records, the file has %', p_received using
             errcode = 'IO400', hint = 'use dry_run=true, which writes nothing at all';
     end if;
     update sluice.job as j
     set
-        resource = v_spec ->> 'resource',
+        resource = v_resource,
         options = v_options - 'callback_url',
         callback_url = coalesce(v_options ->> 'callback_url', j.callback_url),
         priority = coalesce(v_options ->> 'priority', 'normal'),
@@ -36,15 +77,8 @@ begin
         phase = null,
         worker = null,
         received = p_received,
-        bytes = coalesce(p_bytes, pg_relation_size(to_regclass(v_spec ->> 'stage'))),
-        ignored_fields = array(
-            select c ->> 'header' from jsonb_array_elements(v_spec -> 'columns') as c
-            where c ->> 'field' is null or c ->> 'field' = '_ignored' or exists (
-                select from jsonb_array_elements(v_spec -> 'fields') as f
-                where f ->> 'name' = c ->> 'field' and not (f ->> 'given')::boolean
-            )
-            order by (c ->> 'place')::integer
-        ),
+        bytes = coalesce(p_bytes, pg_relation_size(to_regclass(sluice.stage_name(p_job.job_id)))),
+        ignored_fields = v_ignored,
         sessions = case when (v_options ->> 'atomic')::boolean or v_options ->> 'dry_run' = 'write' then 1 end
     where j.job_id = p_job.job_id
     returning j.* into v_job;
@@ -52,8 +86,8 @@ begin
 end;
 $$;
 comment on function sluice.settle_import(sluice.job, text, jsonb, bigint, bigint) is
-'Makes a job whose file is in its stage one that waits for its turn: options and header are judged.
- IO400 for what they get wrong.';
+'Makes a job whose file is in its stage one that waits for its turn: options and header are judged;
+ the header not yet, while somebody alters the table. IO400 for what they get wrong.';
 
 create or replace function sluice.accept_import(
     p_job_id uuid, p_resource text, p_options jsonb, p_received bigint, p_bytes bigint

@@ -99,10 +99,12 @@ declare
     v_login text;
 begin
     select k.role, k.login into v_role, v_login from sluice.api_key as k where k.key_id = p_key_id;
+    p_reply := p_reply || jsonb_build_object(
+        'role', coalesce(v_login, v_role),
+        'search_path', (select r.search_path from sluice.resource as r where r.name = p_resource)
+    );
     if v_login is not null then
-        p_reply := sluice.fence_up(p_reply || jsonb_build_object('search_path', (
-            select r.search_path from sluice.resource as r where r.name = p_resource
-        )), v_login);
+        p_reply := sluice.fence_up(p_reply, v_login);
     end if;
     if coalesce(v_login, v_role) is not null then
         -- of a key with a login too: whoever runs the COPY here all the same reads no more than it
@@ -113,8 +115,8 @@ end;
 $$;
 comment on function sluice.as_key(jsonb, uuid, text) is
 'Goes on under the role of a key, if it has one, to the end of the transaction: for the COPY that
- the reply describes. login, fence, search_path: the COPY is to be run in a session of that login, after
- sluice.check_fence and sluice.pin_output there.';
+ the reply describes. role, search_path: for one that is run elsewhere, after sluice.read_as there.
+ login, fence: it is to be run in a session of that login, after sluice.check_fence and sluice.pin_output.';
 
 create or replace function sluice.may_use(p_resource text)
 returns boolean

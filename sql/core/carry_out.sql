@@ -3,6 +3,7 @@ create or replace function sluice.carry_out(
 )
 returns jsonb
 language plpgsql volatile
+set lock_timeout = '2s'
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -35,7 +36,8 @@ begin
         end if;
         -- whoever ends a job at this moment holds its row, and has not counted this step
         update sluice.job as j
-        set done = least(j.done + v_rows, j.received), heartbeat_at = clock_timestamp()
+        set done = least(j.done + v_rows, j.received), heartbeat_at = clock_timestamp(),
+            metrics = j.metrics - 'last_error'
         where j.job_id = p_job.job_id and j.state = 'processing';
         if not found then
             raise exception 'the job has ended' using errcode = 'IO410';
@@ -58,16 +60,14 @@ begin
             );
         when others then
             v_code := sqlstate;
-            v_message := sqlerrm;
+            v_message := sluice.fault_words(v_code, sqlerrm);
     end;
     -- about a minute of tries for what may pass, three for what seems wrong with the database
-    if p_step.attempts >= (
-        case when sluice.fault_class(v_code) = 'retry' or v_code = 'IO503' then 25 else 2 end
-    ) then
+    if p_step.attempts >= (case when sluice.may_pass(v_code) then 25 else 2 end) then
         perform sluice.fail_job(p_job.job_id, 'The import could not go on', format(
-            '%s (SQLSTATE %s) in %s, after %s tries. What is merged stays; when the cause is mended, '
+            '%s in %s, after %s tries. What is merged stays; when the cause is mended, '
             'retry the import: records that are there already are left unchanged',
-            v_message, v_code, p_step.kind, p_step.attempts + 1
+            v_message, p_step.kind, p_step.attempts + 1
         ));
         return jsonb_build_object('status', 'done', 'job_id', p_job.job_id, 'kind', 'failed', 'rows', 0);
     end if;
@@ -76,7 +76,8 @@ begin
         not_before = clock_timestamp() + least(0.05 * 2 ^ s.attempts, 3) * interval '1 second'
     where s.step_id = p_step.step_id;
     update sluice.job as j
-    set deadlocks = j.deadlocks + (v_code = '40P01')::integer,
+    set metrics = j.metrics || jsonb_build_object('last_error', v_message),
+        deadlocks = j.deadlocks + (v_code = '40P01')::integer,
         sessions = case when v_code = '40P01' and j.deadlocks >= 2 then 1 else j.sessions end
     where j.job_id = p_job.job_id;
     return jsonb_build_object(

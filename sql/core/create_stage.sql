@@ -28,9 +28,9 @@ as $$
 declare
     v_bad text;
 begin
-    if p_format is null or p_format not in ('csv', 'ndjson', 'json', 'xlsx') then
+    if p_format is null or p_format not in ('csv', 'ndjson', 'json', 'xlsx', 'parquet') then
         raise exception 'format % is not known', coalesce(quote_literal(p_format), 'null') using
-            errcode = 'IO400', hint = 'formats are csv, ndjson, json, xlsx';
+            errcode = 'IO400', hint = 'formats are csv, ndjson, json, xlsx, parquet';
     end if;
     if sluice.is_table(p_format) then
         if coalesce(cardinality(p_header), 0) = 0 then

@@ -9,8 +9,9 @@ return jsonb_build_object(
         -- JSON escapes control bytes, so these two stand in no line and nothing is quoted
         case p_format
             when 'csv' then p_csv
-            -- the service makes the workbook: it asks only for the cells
+            -- the service makes these files: it asks only for the cells
             when 'xlsx' then 'format text'
+            when 'parquet' then 'format csv'
             else 'format csv, quote e''\x01'', delimiter e''\x02'''
         end
     ),
@@ -20,6 +21,7 @@ return jsonb_build_object(
         when 'csv' then 'text/csv; charset=utf-8; header='
             || case when p_csv like '%header false%' then 'absent' else 'present' end
         when 'xlsx' then 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'
+        when 'parquet' then 'application/vnd.apache.parquet'
         when 'ndjson' then 'application/x-ndjson'
         else 'application/json'
     end,
@@ -158,6 +160,7 @@ begin
     v_query := case p_format
         when 'csv' then v_query
         when 'xlsx' then v_query
+        when 'parquet' then v_query
         when 'ndjson' then sluice.json_lines(v_query)
         else sluice.json_array(sluice.json_lines(v_query))
     end;
@@ -165,6 +168,7 @@ begin
         || sluice.copy_reply(v_query, p_format, sluice.csv_options(p_options))
         || case p_format
             when 'xlsx' then sluice.sheet_reply(p_spec, p_fields, p_include, p_options)
+            when 'parquet' then sluice.parquet_reply(p_spec, p_fields, p_include)
             else '{}'
         end;
 end;

@@ -22,9 +22,9 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if p_format is null or p_format not in ('csv', 'ndjson', 'json', 'xlsx') then
+    if p_format is null or p_format not in ('csv', 'ndjson', 'json', 'xlsx', 'parquet') then
         raise exception 'unknown format %', coalesce(quote_literal(left(p_format, 200)), 'null') using
-            errcode = 'IO400', hint = 'formats are csv, ndjson, json and xlsx';
+            errcode = 'IO400', hint = 'formats are csv, ndjson, json, xlsx and parquet';
     end if;
     return p_format;
 end;
@@ -48,7 +48,10 @@ declare
         character,date,"timestamp without time zone","timestamp with time zone",uuid,jsonb
     }';
 begin
-    if sluice.is_table(p_format) then
+    if p_format = 'parquet' and sluice.is_parquet_list(p_field) then
+        -- each element as Postgres writes it
+        return format('to_json(%s::text[])', v_column);
+    elsif sluice.is_table(p_format) then
         if p_escape and p_format = 'csv' and (select t.typcategory = 'S' from pg_type as t where t.oid = v_type) then
             return format(
                 'case when %1$s::text operator(pg_catalog.~) ''^[-=+@\t\r\n]'''
@@ -73,7 +76,7 @@ begin
 end;
 $$;
 comment on function sluice.export_column(jsonb, text, text, boolean) is
-'A field as an SQL expression that reads back as the same value. CSV, xlsx: as Postgres writes it.
+'A field as an SQL expression that reads back as the same value. CSV, xlsx, Parquet: as Postgres writes it.
  JSON: numbers, booleans, JSON and arrays as such, the rest as text. p_escape: CSV texts that a
  spreadsheet would take for a formula get a leading apostrophe.';
 

@@ -40,6 +40,8 @@ begin
     if not sluice.hold_job(job_id) then
         return null;
     end if;
+    -- nobody waits for an answer, and what is written would be to do again
+    perform set_config('lock_timeout', '60s', true);
     select j.* into v_job from sluice.job as j
     where j.job_id = export_begin.job_id and j.attempts = attempt and j.worker is not null
         and j.state = 'processing';

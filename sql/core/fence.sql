@@ -31,25 +31,38 @@ comment on function sluice.share_plan(sluice.job, text[]) is
 
 create or replace function sluice.open_fence(p_job sluice.job, p_step sluice.step)
 returns jsonb
-language sql volatile
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-begin atomic
-select sluice.fence_up(
-    jsonb_build_object(
-        'status', 'fenced',
-        'job_id', p_job.job_id,
-        'job', jsonb_build_object(
-            'job_id', p_job.job_id, 'options', p_job.options, 'spec', p_job.spec,
-            'statements', p_job.statements
+as $$
+begin
+    if p_step.kind = 'merge' then
+        -- held here until the books are kept, when what the login wrote is committed
+        perform sluice.pass_gate(p_job.resource);
+    end if;
+    return sluice.fence_up(
+        jsonb_build_object(
+            'status', 'fenced',
+            'job_id', p_job.job_id,
+            'job', jsonb_build_object(
+                'job_id', p_job.job_id, 'options', p_job.options, 'spec', p_job.spec,
+                'statements', p_job.statements
+            ),
+            'step', to_jsonb(p_step)
         ),
-        'step', to_jsonb(p_step)
-    ),
-    p_job.spec ->> 'login'
-);
+        p_job.spec ->> 'login'
+    );
+exception when lock_not_available then
+    return sluice.carry_out(
+        p_job, p_step, jsonb_build_object('fault', jsonb_build_object(
+            'sqlstate', sqlstate, 'message', sqlerrm
+        ))
+    );
 end;
+$$;
 comment on function sluice.open_fence(sluice.job, sluice.step) is
 'A claimed step as its login''s session is to carry it out (sluice.fence_work), before the
- transaction that holds the claim ends with sluice.fence_close.';
+ transaction that holds the claim ends with sluice.fence_close. A merge that finds the gate closed
+ (sluice.pass_gate) is noted as tried.';
 
 create or replace function sluice.fence_work(job jsonb, step jsonb, login text, fence text)
 returns void

@@ -71,20 +71,23 @@ as $$
 declare
     v_source constant jsonb := sluice.check_source(source);
     v_options constant jsonb := sluice.check_options(coalesce(options, '{}'));
+    v_resource sluice.resource;
     v_job sluice.job;
 begin
     perform sluice.check_resource(resource);
+    v_resource := sluice.known_resource(resource);
+    perform sluice.known_table(v_resource);
     perform sluice.check_bytes();
-    if format not in ('csv', 'ndjson', 'json', 'xlsx') then
+    if format not in ('csv', 'ndjson', 'json', 'xlsx', 'parquet') then
         raise exception 'format % is not known', quote_literal(left(format, 200)) using
-            errcode = 'IO400', hint = 'formats are csv, ndjson, json, xlsx';
+            errcode = 'IO400', hint = 'formats are csv, ndjson, json, xlsx, parquet';
     end if;
     insert into sluice.job (
         job_id, resource, format, file_name, shape, source, options, callback_url, state, phase,
         priority, parent_job_id, accepted, release
     )
     values (
-        sluice.uuid_v7(), sluice.table_spec(resource) ->> 'resource', format,
+        sluice.uuid_v7(), v_resource.name, format,
         left(coalesce(file_name, sluice.source_name(v_source)), 500), null, v_source,
         v_options - 'callback_url', v_options ->> 'callback_url', 'pending', 'fetch',
         coalesce(v_options ->> 'priority', 'normal'), (v_options ->> 'parent')::uuid,
@@ -210,10 +213,15 @@ begin
     v_job.shape := sluice.stage_shape(format, header, false);
     v_job.header := case when sluice.is_table(format) then header end;
     perform sluice.judge_header(format, header, v_job.options, false);
-    -- a file that cannot be imported need not be fetched to its end
-    perform sluice.import_spec(
-        v_job.job_id, v_job.resource, v_job.header, v_job.shape, v_job.options
-    );
+    begin
+        -- a file that cannot be imported need not be fetched to its end
+        perform sluice.import_spec(
+            v_job.job_id, v_job.resource, v_job.header, v_job.shape, v_job.options
+        );
+    exception when lock_not_available then
+        -- somebody alters the table: it is judged when the job begins
+        null;
+    end;
     update sluice.job as j
     set format = fetch_begin.format, header = v_job.header, shape = v_job.shape,
         options = v_job.options, heartbeat_at = clock_timestamp(),

@@ -136,6 +136,7 @@ comment on function sluice.has_steps(sluice.job) is
 create or replace function sluice.move_on(p_job sluice.job)
 returns jsonb
 language plpgsql volatile
+set lock_timeout = '2s'
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -151,7 +152,8 @@ begin
             v_kind := sluice.advance_job(p_job.job_id);
         end if;
         update sluice.job as j
-        set tries = 0, attempts = 0, claimed_at = null, heartbeat_at = clock_timestamp()
+        set tries = 0, attempts = 0, claimed_at = null, heartbeat_at = clock_timestamp(),
+            metrics = j.metrics - 'last_error'
         where j.job_id = p_job.job_id and j.state = 'processing';
         if found then
             perform sluice.announce('job ' || p_job.job_id);
@@ -163,13 +165,14 @@ begin
         return jsonb_build_object('status', 'done', 'job_id', p_job.job_id, 'kind', v_kind, 'rows', 0);
     exception when others then
         v_code := sqlstate;
-        v_message := sqlerrm;
+        v_message := sluice.fault_words(v_code, sqlerrm);
     end;
     -- a full disk or a lock may pass; anything else would come again for ever, and stand in the
     -- way of all other jobs
-    if (sluice.fault_class(v_code) = 'retry' or v_code ~ '^(53|57|58)') and p_job.attempts < 25 then
+    if sluice.may_pass(v_code) and p_job.attempts < 25 then
         update sluice.job as j
         set attempts = j.attempts + 1, claimed_at = null,
+            metrics = j.metrics || jsonb_build_object('last_error', v_message),
             not_before = clock_timestamp() + least(0.05 * 2 ^ j.attempts, 3) * interval '1 second'
         where j.job_id = p_job.job_id;
         return jsonb_build_object(
@@ -179,9 +182,7 @@ begin
         -- the table or the registry changed since the job was accepted
         perform sluice.fail_job(p_job.job_id, 'The import could not begin', v_message);
     else
-        perform sluice.fail_job(
-            p_job.job_id, 'The import could not go on', format('%s (SQLSTATE %s)', v_message, v_code)
-        );
+        perform sluice.fail_job(p_job.job_id, 'The import could not go on', v_message);
     end if;
     return jsonb_build_object('status', 'done', 'job_id', p_job.job_id, 'kind', 'failed', 'rows', 0);
 end;

@@ -37,7 +37,7 @@ comment on function sluice.shown_url(text) is
 create or replace function sluice.is_table(p_format text)
 returns boolean
 language sql immutable parallel safe
-return p_format in ('csv', 'xlsx');
+return p_format in ('csv', 'xlsx', 'parquet');
 comment on function sluice.is_table(text) is
 'Whether a file of this format has a header and a cell for each field, rather than JSON.';
 

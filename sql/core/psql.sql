@@ -15,8 +15,8 @@ declare
     v_form text;
     v_columns text;
 begin
-    if format = 'xlsx' then
-        raise exception 'psql cannot read a workbook' using
+    if format in ('xlsx', 'parquet') then
+        raise exception 'psql cannot read a file of format %', format using
             errcode = 'IO400', hint = 'save it as CSV, or send it over HTTP';
     elsif format = 'json' then
         raise exception 'psql cannot split a JSON array into records' using

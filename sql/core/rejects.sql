@@ -161,7 +161,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_job constant sluice.job := sluice.visible_job(p_job_id);
-    v_format constant text := coalesce(p_format, v_job.format);
+    v_format constant text := coalesce(
+        p_format, case v_job.format when 'parquet' then 'csv' else v_job.format end
+    );
     v_query text;
     v_options jsonb := '{}';
     v_reply jsonb;
@@ -172,7 +174,7 @@ begin
     elsif v_job.format is null then
         raise exception 'the file of import % has not been read', p_job_id using
             errcode = 'IO409', hint = 'rejects have the form of the file, which is not known yet';
-    elsif v_format <> v_job.format and not (
+    elsif v_format = 'parquet' or v_format <> v_job.format and not (
         sluice.is_table(v_job.format) and sluice.is_table(v_format)
     ) then
         raise exception 'the upload was %, its rejects cannot be %', v_job.format, v_format using
@@ -231,5 +233,5 @@ end;
 comment on function sluice.rejects_copy(uuid, text, boolean) is
 'The rejects of a job as a whole COPY, in the shape of sluice.export_copy: as the upload was, so
  that it can be mended and posted again; with escape_formulas (csv only) to be looked at in a
- spreadsheet. format: csv or xlsx, for an upload in either of them. IO404 unknown job, IO400 another
+ spreadsheet. format: csv (of a Parquet file, too) or xlsx, for an upload that was a table. IO404 unknown job, IO400 another
  format.';

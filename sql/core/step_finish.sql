@@ -180,7 +180,7 @@ begin
         unchanged = j.received - j.rejected - j.dropped - v_done.inserted - v_done.updated,
         done = j.received,
         sample = v_sample,
-        metrics = j.metrics - '{to_insert,to_update}'::text[],
+        metrics = j.metrics - '{to_insert,to_update,last_error}'::text[],
         completed_at = clock_timestamp()
     where j.job_id = p_job_id;
     update sluice.job as j set swept = sluice.drop_tables(p_job_id) where j.job_id = p_job_id;

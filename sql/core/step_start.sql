@@ -147,6 +147,7 @@ begin
     set
         spec = v_job.spec,
         statements = v_job.statements,
+        ignored_fields = sluice.ignored_fields(v_job.spec),
         -- the rules that judge, not this job's table names
         fingerprint = md5((v_job.spec - '{job_id,stage,plan,work,extra,children,options}'::text[])::text),
         state = 'processing',

@@ -112,7 +112,10 @@ declare
     v_query text;
 begin
     perform sluice.check_resource(p_resource);
-    if sluice.is_table(sluice.check_file_format(p_format)) then
+    if p_format = 'parquet' then
+        raise exception 'there is no template in parquet' using
+            errcode = 'IO400', hint = 'formats of templates are csv, ndjson, json and xlsx';
+    elsif sluice.is_table(sluice.check_file_format(p_format)) then
         select 'select ' || string_agg(format('%s as %I', t.expr, t.name), ', ' order by t.place)
         into v_query
         from sluice.template_fields(v_spec) as t;

@@ -200,6 +200,8 @@ comment on function sluice.bulk_json(sluice.job, text) is
 create or replace function sluice.bulk_repeat(p_scope text, p_key text, p_digest text)
 returns sluice.job
 language plpgsql volatile
+-- longer than the first may take
+set lock_timeout = '35s'
 set search_path = pg_catalog, pg_temp
 as $$
 declare

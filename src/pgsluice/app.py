@@ -39,7 +39,7 @@ from .api.uniform import Uniform
 from .database import Error, problem_of
 from .errors import ProblemError
 from .settings import Settings
-from .worker import SLOW_SECONDS, hearing, new_news, pool_of, working
+from .worker import SLOW_SECONDS, hearing, new_news, pool_of, replica_of, working
 
 log = logging.getLogger("pgsluice.app")
 
@@ -117,6 +117,7 @@ def create_app(settings: Settings) -> Litestar:
         uploads=pool_of(settings, size, "pgsluice upload", SLOW_SECONDS),
         # whoever downloads may pause as long as they like
         downloads=pool_of(settings, max(2, size // 2), "pgsluice download", 0),
+        replica=replica_of(settings, max(2, size // 2), "pgsluice replica", 0),
         news=new_news(settings),
     )
     app = Litestar(
@@ -145,6 +146,7 @@ async def _running(service: Service) -> AsyncIterator[None]:
         for pool in (service.pool, service.uploads, service.downloads):
             await pool.open()
             stack.push_async_callback(pool.close)
+        await stack.enter_async_context(service.replica.running())
         await stack.enter_async_context(_counting(service))
         await stack.enter_async_context(hearing(service.news))
         if service.settings.worker:

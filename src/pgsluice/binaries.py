@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .failures import CommandError
+
 OLDEST = 16
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(CommandError):
     """The embedded Postgres cannot be used; the message says why and what to do."""
 
 

@@ -6,20 +6,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .bench import files, latency, picture, scale
-from .bench.place import BenchError, Place
-
-_PARTS: dict[str, Any] = {"files": files, "latency": latency, "scale": scale}
+_PARTS = ("files", "latency", "scale")
 
 
-def add(commands: Any) -> argparse.ArgumentParser:
-    """Add the command; the parser, for its `command` to be set."""
+def add(commands: Any, *, whole: bool) -> argparse.ArgumentParser:
+    """Add the command; the parser, for its `command` to be set.
+
+    Its flags only if `whole`: what knows them takes other commands too long to import.
+    """
     parser: argparse.ArgumentParser = commands.add_parser(
         "bench",
         help="measure against psql and peers, in a database of its own that is dropped afterwards",
     )
+    if whole:
+        _add_flags(parser)
+    return parser
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "part", nargs="?", choices=list(_PARTS), default="files",
+        "part", nargs="?", choices=_PARTS, default="files",
         help="files: import and export of whole files (default); latency: of small imports; "
         "scale: what grows with rows and imports",
     )  # fmt: skip
@@ -44,10 +50,11 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, help="where files and data are put meanwhile (/tmp)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="files: draw a picture of them")
-    return parser
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
+    from .bench import files
+
     parser.add_argument(
         "--set", type=_names(files.SET_NAMES), default=["users"],
         help=f"files: of {', '.join(files.SET_NAMES)}; or all (users)",
@@ -64,9 +71,12 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
 
 def run(dsn: str, psql: str, folder: Path, given: argparse.Namespace) -> int:
     """Measure in this database, print the tables and write what was asked for."""
+    from .bench import files, latency, picture, scale
+    from .bench.place import BenchError, Place
+
     if given.svg and given.part != "files":
         raise BenchError("--svg draws what `bench files` has measured")
-    part = _PARTS[given.part]
+    part: Any = {"files": files, "latency": latency, "scale": scale}[given.part]
     try:
         report = part.run(Place(dsn, psql, folder), given)
     except BenchError as exc:

@@ -6,27 +6,35 @@ ClientError                the service has refused, or what answers is no pgslui
 """
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
+from .failures import CommandError
 from .settings import Settings
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
 
 # Each request would be a line in the log.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
-_REPLY = httpx.Timeout(30)
+_REPLY_SECONDS = 30.0
 # A stage may be busy for a while before it takes or gives the next bytes.
-_STREAM = httpx.Timeout(300, connect=10)
+_STREAM_SECONDS = 300.0
+_CONNECT_SECONDS = 10.0
 
 
-class ClientError(Exception):
+class ClientError(CommandError):
     """The service has refused; the message says what to do, `status` what HTTP calls it."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -63,32 +71,15 @@ class Api:
 
         `path` stands below the API's prefix ("schedules/nightly"), or at the root ("/ready").
         """
-        with self._failures():
-            reply = httpx.request(
-                method,
-                self._at(path),
-                json=body,
-                params=params,
-                headers=self._headers(headers),
-                timeout=_REPLY,
-                trust_env=False,
-            )
-        return _checked(reply)
+        seconds = _REPLY_SECONDS
+        return self._reply(method, path, seconds, json=body, params=params, headers=headers)
 
     def send(
         self, path: str, blocks: Iterable[bytes], params: Mapping[str, str], headers: dict[str, str]
     ) -> Any:
         """The decoded reply to a POST whose body is these blocks, sent as they come."""
-        with self._failures():
-            reply = httpx.post(
-                self._at(path),
-                content=blocks,
-                params=params,
-                headers=self._headers(headers),
-                timeout=_STREAM,
-                trust_env=False,
-            )
-        return _checked(reply)
+        seconds = _STREAM_SECONDS
+        return self._reply("POST", path, seconds, content=blocks, params=params, headers=headers)
 
     @contextmanager
     def stream(
@@ -96,25 +87,62 @@ class Api:
         path: str,
         params: Iterable[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
-        timeout: httpx.Timeout = _STREAM,
-    ) -> Iterator[httpx.Response]:
-        """The reply to a GET, its body not read yet."""
+        seconds: float = _STREAM_SECONDS,
+    ) -> "Iterator[httpx.Response]":
+        """The reply to a GET, its body not read yet; BrokenError when that stops for so long."""
         with (
-            self._failures(),
-            httpx.stream(
+            self._failures() as wire,
+            wire.stream(
                 "GET",
                 self._at(path),
                 params=list(params),
                 headers=self._headers(headers),
-                timeout=timeout,
-                trust_env=False,
-                follow_redirects=False,
+                timeout=_patience(seconds),
             ) as reply,
         ):
-            if not reply.is_success:
-                reply.read()
-                _checked(reply)
-            yield reply
+            yield _begun(reply)
+
+    @contextmanager
+    def download(
+        self, path: str, params: Iterable[tuple[str, str]], headers: Mapping[str, str]
+    ) -> "Iterator[httpx.Response]":
+        """As stream(); where the service links to its file store, the reply of that."""
+        with (
+            self._failures() as wire,
+            wire.stream(
+                "GET",
+                self._at(path),
+                params=list(params),
+                headers=self._headers(headers),
+                timeout=_patience(_STREAM_SECONDS),
+            ) as reply,
+        ):
+            link = reply.headers.get("location") if reply.status_code == 303 else None
+            if link is None:
+                yield _begun(reply)
+                return
+        # The link carries its own permission: our key is nobody else's business.
+        with (
+            self._failures(link) as wire,
+            wire.stream(
+                "GET", link, headers=dict(headers), timeout=_patience(_STREAM_SECONDS)
+            ) as reply,
+        ):
+            yield _begun(reply)
+
+    def _reply(
+        self, method: str, path: str, seconds: float, *, headers: Mapping[str, str] | None,
+        **more: Any,
+    ) -> Any:  # fmt: skip
+        with self._failures() as wire:
+            reply = wire.request(
+                method,
+                self._at(path),
+                headers=self._headers(headers),
+                timeout=_patience(seconds),
+                **more,
+            )
+        return _checked(reply)
 
     def _at(self, path: str) -> str:
         return self.url + path if path.startswith("/") else f"{self.url}/{self.prefix}/{path}"
@@ -125,17 +153,54 @@ class Api:
         return {"Accept-Profile": "default", **key, **(more or {})}
 
     @contextmanager
-    def _failures(self) -> Iterator[None]:
+    def _failures(self, link: str | None = None) -> "Iterator[httpx.Client]":
+        httpx = _httpx()
         try:
-            yield
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL) as exc:
-            raise _unreachable(self.url, exc) from exc
-        except httpx.UnsupportedProtocol as exc:
+            with httpx.Client(verify=_trust(link or self.url), trust_env=False) as wire:
+                yield wire
+        except (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.InvalidURL,
+            httpx.UnsupportedProtocol,
+        ) as exc:
+            if link:
+                told = f"the file store that {self.url} links to cannot be reached ({exc})"
+                raise BrokenError(told) from exc
             raise _unreachable(self.url, exc) from exc
         except httpx.HTTPError as exc:
             raise BrokenError(
                 f"the connection to {self.url} broke ({exc or type(exc).__name__})"
             ) from exc
+
+
+def _httpx() -> Any:
+    """httpx, which commands that ask nobody do without, without its own command line.
+
+    That one would bring click, rich and pygments: half of the time that a command takes to start.
+    """
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    import httpx
+
+    return httpx
+
+
+def _patience(seconds: float) -> Any:
+    return _httpx().Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
+
+
+@cache
+def _trust(url: str) -> "ssl.SSLContext":
+    """Whom to trust: the machine's authorities and the usual ones; on plain http nobody is asked,
+    and reading them takes a while.
+    """
+    import ssl
+
+    if not url.startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context: ssl.SSLContext = _httpx().create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
 
 
 def api(settings: Settings, key_file: Path | None = None) -> Api:
@@ -173,13 +238,21 @@ def _unreachable(url: str, exc: Exception) -> UnreachableError:
     )
 
 
-def _checked(reply: httpx.Response) -> Any:
+def _begun(reply: "httpx.Response") -> "httpx.Response":
+    """A reply whose body is not read yet, unless it is a refusal."""
+    if not reply.is_success:
+        reply.read()
+        _checked(reply)
+    return reply
+
+
+def _checked(reply: "httpx.Response") -> Any:
     if reply.is_success:
         return _decoded(reply) if reply.content else None
     raise ClientError(_reason(reply), reply.status_code)
 
 
-def _decoded(reply: httpx.Response) -> Any:
+def _decoded(reply: "httpx.Response") -> Any:
     try:
         return msgspec.json.decode(reply.content)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
@@ -188,7 +261,7 @@ def _decoded(reply: httpx.Response) -> Any:
         ) from exc
 
 
-def _reason(reply: httpx.Response) -> str:
+def _reason(reply: "httpx.Response") -> str:
     where = str(reply.url.copy_with(query=None))
     try:
         problem = _decoded(reply)

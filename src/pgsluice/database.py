@@ -71,6 +71,8 @@ logging.getLogger("psycopg.pool").addFilter(_Seldom())
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
+# Who waits for a lock keeps a session from all others; the URL's own options may say otherwise.
+_DEFAULT_OPTIONS = "-c lock_timeout=5s"
 # The queue's own functions use unqualified names; ours are qualified and do not care.
 _STARTUP_OPTIONS = "-c search_path=procrastinate -c timezone=UTC"
 
@@ -182,7 +184,7 @@ async def connect(dsn: str, login: str, stall: int = STALL_SECONDS) -> Connectio
         conn = await AsyncConnection.connect(
             dsn,
             autocommit=True,
-            options=f"{given} {_STARTUP_OPTIONS}".strip(),
+            options=f"{_DEFAULT_OPTIONS} {given} {_STARTUP_OPTIONS}",
             application_name=f"pgsluice {login}",
             **network(dsn, stall),  # type: ignore[arg-type]
         )
@@ -272,7 +274,7 @@ def new_pool(
         check=check,
         kwargs={
             "autocommit": True,
-            "options": f"{given} {_STARTUP_OPTIONS} {told}".strip(),
+            "options": f"{_DEFAULT_OPTIONS} {given} {_STARTUP_OPTIONS} {told}".strip(),
             "application_name": name,
             **network(dsn, stall),
         },

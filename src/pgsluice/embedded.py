@@ -98,12 +98,19 @@ def start(
             raise
 
 
+def is_made(data_dir: Path) -> bool:
+    """Whether there is a database in this data directory, running or not."""
+    data_dir = data_dir.resolve()
+    with _clear_errors(data_dir):
+        return (_root(data_dir) / "data" / "PG_VERSION").exists()
+
+
 def attach(data_dir: Path, *, pg_bin: str | None = None) -> Server | None:
     """The server that another process runs on this data directory; None when there is none."""
     data_dir = data_dir.resolve()
+    if not is_made(data_dir):
+        return None
     with _clear_errors(data_dir):
-        if not (_root(data_dir) / "data" / "PG_VERSION").exists():
-            return None
         cluster = _prepare(data_dir, pg_bin)
         return _server(cluster, True, None) if cluster.alive() else None
 

@@ -13,6 +13,8 @@ from typing import Any
 _OURS = re.compile(r"IO([45]\d\d)")
 _LONGEST = 2000
 _UNAVAILABLE = ("08", "53", "57")
+_DISK_FULL = "53100"
+_IN_THE_WAY = ("40001", "40P01", "55P03")
 
 
 class ProblemError(Exception):
@@ -69,6 +71,20 @@ def problem_of_sqlstate(
         wait = wait or ("5" if status == HTTPStatus.SERVICE_UNAVAILABLE else None)
         detail = sentence(message or "refused", hint)
         return ProblemError(status, detail, {"Retry-After": wait} if wait else None)
+    if sqlstate == _DISK_FULL:
+        return ProblemError(
+            503,
+            "the disk of the database is full; make room where Postgres has its data, then try "
+            "again",
+            {"Retry-After": "30"},
+        )
+    if sqlstate in _IN_THE_WAY:
+        return ProblemError(
+            503,
+            "another session holds a table or row that this needs (an ALTER TABLE, a VACUUM FULL, "
+            "a long transaction); try again when it is done",
+            {"Retry-After": "5"},
+        )
     if sqlstate is None or sqlstate.startswith(_UNAVAILABLE):
         return unavailable()
     return ProblemError(

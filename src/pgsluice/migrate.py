@@ -13,13 +13,15 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
+from .failures import CommandError
+
 _LINE = re.compile(
     r"^(?:\\set m (?P<migration>\S+)|\\ir (?P<file>\S+\.sql)|(?P<block>begin|commit);)[ \t]*$",
     re.MULTILINE,
 )
 
 
-class MigrationError(Exception):
+class MigrationError(CommandError):
     """The schema cannot be installed or upgraded; the message says why and what to do."""
 
 

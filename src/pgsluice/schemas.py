@@ -113,7 +113,7 @@ SCHEMAS: dict[str, Schema] = {
         triggers=_TEXTS,
     ),
     "Health": record(
-        *("release", "queue", "workers", "error"),
+        *("release", "queue", "workers", "replica", "error"),
         status=text(),
         release=text(),
         database={
@@ -129,7 +129,14 @@ SCHEMAS: dict[str, Schema] = {
             alive=whole(),
             missing_logins=listing(text(), description="jobs wait for a worker that has them"),
         ),
+        replica=ref("Replica"),
         error=text(),
+    ),
+    "Replica": record(
+        "behind_bytes",
+        about="the server of SLUICE_EXPORT_DATABASE_URL, where that is set",
+        status=text(enum=["ok", "behind", "unavailable"]),
+        behind_bytes=whole(description="of WAL that the primary has and it has not"),
     ),
     "Key": record(
         about="an API key, without its secret",

@@ -8,7 +8,8 @@ from types import FrameType
 
 import uvicorn
 
-from .memory import return_large_buffers
+from .failures import CommandError
+from .memory import return_large_buffers, spare_the_collector
 from .protocol import BoundedProtocol
 from .settings import Settings, SettingsError, is_loopback
 
@@ -23,7 +24,7 @@ log = logging.getLogger("pgsluice.server")
 _FILES = 8192
 
 
-class ListenError(Exception):
+class ListenError(CommandError):
     """The service cannot listen, or could not start; the message says why."""
 
 
@@ -108,6 +109,7 @@ def run(settings: Settings, claimed: socket.socket) -> int:
     return_large_buffers()
     _allow_files()
     app = create_app(settings)
+    spare_the_collector()
     config = uvicorn.Config(
         app,
         http=BoundedProtocol,
@@ -124,6 +126,10 @@ def run(settings: Settings, claimed: socket.socket) -> int:
         server.run(sockets=[claimed])
     except asyncio.CancelledError:
         return 128 + server.told_twice
+    except KeyboardInterrupt:
+        if not server.started:
+            raise
+        # told to stop, it has stopped as it does after a SIGTERM
     if not server.started:
         raise ListenError("the service could not start; the log above says why")
     return 0

@@ -34,6 +34,7 @@ _SECRET = (
     "api_key",
     "api_keys",
     "database_url",
+    "export_database_url",
     "listen_url",
     "logins",
     "metrics_key",
@@ -55,6 +56,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="direct URL for LISTEN when DATABASE_URL leads through a pooler"),
     ] = None
+    export_database_url: Annotated[
+        str | None, Meta(description="streaming replica of DATABASE_URL that exports read")
+    ] = None
+    export_patience: Annotated[
+        float,
+        Meta(
+            ge=0, description="seconds that the replica has to catch up; then the primary is read"
+        ),
+    ] = 5.0
     pg_bin: Annotated[
         str | None, Meta(description="directory of the Postgres programs for the embedded server")
     ] = None
@@ -270,7 +280,7 @@ def load(
             name, value = "--" + field.name.replace("_", "-"), flags[field.name]
         if value is not None:
             values[field.name] = _convert(field.name, name, value, field.type)
-    for url in ("database_url", "listen_url"):
+    for url in ("database_url", "export_database_url", "listen_url"):
         if url in values:
             values[url] = clean_url(values[url])
     return Settings(**values)

@@ -95,6 +95,9 @@ class WorkbookWriter:
             done += (self._zip.begin(path), self._zip.add(text.encode()))
         return b"".join([*done, self._zip.end()])
 
+    def close(self) -> None:
+        """Nothing is held that does not go by itself."""
+
     def _begin(self) -> bytes:
         if self._begun:
             return b""

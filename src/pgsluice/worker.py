@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from . import tasks as queue
 from .database import STALL_SECONDS, Error, Pool, call, new_pool
 from .logins import Logins
+from .replica import Replica
 from .settings import Settings, login_urls
 from .store import Store
 from .work.clock import Clock
@@ -77,14 +78,15 @@ async def working(settings: Settings, news: News) -> AsyncIterator[None]:
     # a connection that carries bytes, and one that keeps the lease
     size = 2 * (settings.exports + settings.fetches)
     transfers = pool_of(settings, size, "pgsluice transfer", SLOW_SECONDS)
-    async with calls, transfers:
+    replica = replica_of(settings, settings.exports, "pgsluice replica", SLOW_SECONDS)
+    async with calls, transfers, replica.running():
         hands: list[tuple[Hand, int]] = [
             (Steps(calls, news, logins), settings.import_sessions),
             (Fetches(transfers, settings, stopping), settings.fetches),
             (Housekeeping(calls), 1),
             (Clock(calls), 1),
             (Deliveries(calls, settings), _DELIVERIES),
-            (Exports(transfers, store, logins), settings.exports),
+            (Exports(transfers, store, logins, replica), settings.exports),
             (Files(calls, store), 1),
         ]
         tasks = [
@@ -119,10 +121,19 @@ def _worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def pool_of(settings: Settings, size: int, name: str, stall: int = STALL_SECONDS) -> Pool:
-    """A pool on the database of the settings, which SQL reads in its sessions."""
+def replica_of(settings: Settings, size: int, name: str, stall: int) -> Replica:
+    """The replica of the settings; it may be none."""
+    url = settings.export_database_url
+    pool = pool_of(settings, size, name, stall, url=url) if url else None
+    return Replica(pool, settings.export_patience)
+
+
+def pool_of(
+    settings: Settings, size: int, name: str, stall: int = STALL_SECONDS, url: str | None = None
+) -> Pool:
+    """A pool on the database of the settings, or of `url`; SQL reads them in its sessions."""
     return new_pool(
-        settings.database_url or "",
+        url or settings.database_url or "",
         size=size,
         name=name,
         stall=stall,

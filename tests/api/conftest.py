@@ -12,13 +12,16 @@ import psycopg
 import pytest
 
 USERS = b"email,name,role\nann@example.org,Ann,reader\nbob@example.org,Bob,author\n"
-# A merge into users that lasts for some seconds: two steps, each a second longer.
+# A merge into users that lasts for some seconds: two steps, each longer by what a pause is.
 ROWS = 60_000
 SLOW = """
+create table public.pause as select 1 as seconds;
+grant select on public.pause to public;
 create function public.slow() returns trigger language plpgsql as
-    $$ begin perform pg_sleep(1); return null; end $$;
+    $$ begin perform pg_sleep(seconds) from public.pause; return null; end $$;
 create trigger slow after insert on app.users for each statement execute function public.slow();
 """
+UNSLOW = "drop function public.slow() cascade; drop table public.pause"
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +87,10 @@ def wire(service: Any) -> Callable[..., socket.socket]:
 
 @pytest.fixture
 def slow(database: psycopg.Connection) -> Iterator[None]:
-    """Each step of a merge into users takes a second more."""
+    """Each step of a merge into users takes a second more, or what pause() says."""
     database.execute(SLOW.encode())
     yield
-    database.execute("drop function public.slow() cascade")
+    database.execute(UNSLOW.encode())
 
 
 @pytest.fixture
@@ -106,6 +109,11 @@ def running(http: httpx.Client, slow: None) -> Callable[[], str]:
         return job_id
 
     return start
+
+
+def pause(database: psycopg.Connection, seconds: int) -> None:
+    """How much longer each step of a slow merge takes that begins from now on."""
+    database.execute("update public.pause set seconds = %s", [seconds])
 
 
 def until(look: Callable[[], Any], seconds: float = 20) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from .conftest import ROWS, SLOW, is_problem, new_users, until
+from .conftest import ROWS, SLOW, is_problem, new_users, pause, until
 
 
 class Event:
@@ -83,18 +84,18 @@ def test_progress_is_told_as_it_happens_until_the_end(
 
 
 def test_a_job_that_does_not_move_keeps_its_streams_alive(
-    http: httpx.Client, database: psycopg.Connection, post: Callable[..., httpx.Response]
+    http: httpx.Client,
+    slow: None,
+    database: psycopg.Connection,
+    post: Callable[..., httpx.Response],
 ) -> None:
-    database.execute(SLOW.replace("pg_sleep(1)", "pg_sleep(30)").encode())
-    try:
-        job_id = post(new_users(3), {"Prefer": "wait=0"}).json()["job_id"]
-        with http.stream("GET", f"/v1/imports/{job_id}/events") as reply:
-            started, lines = time.monotonic(), reply.iter_lines()
-            while next(lines) != ": still here":
-                assert time.monotonic() - started < 20
-        http.post(f"/v1/imports/{job_id}/cancel")
-    finally:
-        database.execute("drop function public.slow() cascade")
+    pause(database, 60)
+    job_id = post(new_users(3), {"Prefer": "wait=0"}).json()["job_id"]
+    with http.stream("GET", f"/v1/imports/{job_id}/events") as reply:
+        started, lines = time.monotonic(), reply.iter_lines()
+        while next(lines) != ": still here":
+            assert time.monotonic() - started < 40
+    http.post(f"/v1/imports/{job_id}/cancel")
 
 
 def test_an_ended_job_is_told_at_once_and_only_once(
@@ -120,34 +121,43 @@ def test_a_listener_that_comes_back_is_not_told_again(
         assert next(events).id != first.id
 
 
-def test_a_cancelled_job_ends_its_streams(http: httpx.Client, running: Callable[[], str]) -> None:
+def test_a_cancelled_job_ends_its_streams(
+    http: httpx.Client, running: Callable[[], str], database: psycopg.Connection
+) -> None:
+    pause(database, 30)
     job_id = running()
     with following(http, job_id) as (_, events):
         next(events), next(events)
         started = time.monotonic()
         httpx.post(f"{http.base_url}/v1/imports/{job_id}/cancel")
         *_, end = events
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 15
     assert (end.name, end.data["status"]) == ("end", "cancelled")
 
 
 def test_a_hundred_listeners_share_one_connection(
     http: httpx.Client, running: Callable[[], str], database: psycopg.Connection
 ) -> None:
+    pause(database, 60)
     job_id = running()
     limits = httpx.Limits(max_connections=None)
+    here = threading.Semaphore(0)
 
     def follow(client: httpx.Client) -> list[str | None]:
         with following(client, job_id) as (_, events):
-            return [event.name for event in events]
+            first = next(events)
+            here.release()
+            return [first.name, *(event.name for event in events)]
 
     with (
         httpx.Client(base_url=http.base_url, timeout=60, limits=limits) as client,
         ThreadPoolExecutor(100) as pool,
     ):
         told = pool.map(follow, [client] * 100)
+        assert all(here.acquire(timeout=30) for _ in range(100))
         assert listeners(database) == 1
         assert http.get("/ready").status_code == 200, "no connection left for others"
+        http.post(f"/v1/imports/{job_id}/cancel")
         assert [names[-1] for names in told] == ["end"] * 100
 
 
@@ -186,7 +196,8 @@ def test_a_service_that_stops_lets_its_listeners_go(
         psycopg.connect(service.dsn, autocommit=True) as conn,
         httpx.Client(base_url=service.url, timeout=60) as client,
     ):
-        conn.execute(SLOW.replace("pg_sleep(1)", "pg_sleep(4)").encode())
+        conn.execute(SLOW.encode())
+        pause(conn, 8)
         job_id = client.post(
             "/v1/imports?resource=users",
             content=new_users(2000),
@@ -197,5 +208,5 @@ def test_a_service_that_stops_lets_its_listeners_go(
             started = time.monotonic()
             service.process.terminate()
             list(events)
-            assert time.monotonic() - started < 2
-        assert service.process.wait(20) == 0
+            assert time.monotonic() - started < 6
+        assert service.process.wait(40) == 0

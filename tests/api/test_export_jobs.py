@@ -183,6 +183,43 @@ def test_a_file_that_is_known_is_not_sent_again(http: httpx.Client, done: dict[s
     assert reply.status_code == 200
 
 
+def test_a_request_that_is_meant_for_another_file_is_412(
+    http: httpx.Client, done: dict[str, Any]
+) -> None:
+    head = http.head(done["download_url"]).headers
+
+    def get(**headers: str) -> httpx.Response:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return http.get(done["download_url"], headers=given)
+
+    past, future = "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
+    for meant in (
+        {"If_Match": head["etag"]},
+        {"If_Match": f'"x", {head["etag"]}'},
+        {"If_Match": "*"},
+        {"If_Unmodified_Since": head["last-modified"]},
+        {"If_Unmodified_Since": future},
+        {"If_Unmodified_Since": "no date"},
+        # the tag says more than the time
+        {"If_Match": head["etag"], "If_Unmodified_Since": past},
+    ):
+        assert get(**meant).status_code == 200, meant
+    for other in (
+        {"If_Match": '"x"'},
+        # a weak tag names no bytes
+        {"If_Match": f"W/{head['etag']}"},
+        {"If_Unmodified_Since": past},
+        {"If_Match": '"x"', "If_None_Match": head["etag"]},
+        {"If_Match": '"x"', "Range": "bytes=0-1"},
+    ):
+        refused = get(**other)
+        assert head["etag"] in is_problem(refused, 412)["detail"], other
+        assert refused.headers["etag"] == head["etag"]
+    assert get(If_Match=head["etag"], Range="bytes=0-1").status_code == 206
+    assert get(If_Match=head["etag"], If_None_Match=head["etag"]).status_code == 304
+    assert get(If_Modified_Since=future).status_code == 304
+
+
 def test_a_job_that_is_known_is_not_sent_again(http: httpx.Client, done: dict[str, Any]) -> None:
     reply = http.get(done["links"]["self"])
     assert reply.headers["etag"].startswith('W/"')

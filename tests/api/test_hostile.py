@@ -207,14 +207,14 @@ def test_a_record_beyond_the_limit_stands_alone(send: Send, kind: str) -> None:
 
 def test_broken_objects_cost_time_in_proportion(send: Send) -> None:
     started = time.monotonic()
-    job = send(b'{"a":[\n' * 3000 + b'{"id":1}\n', "json", max_errors="10").json()
+    job = send(b'{"a":[\n' * 1000 + b'{"id":1}\n', "json", max_errors="10").json()
     assert time.monotonic() - started < 60
-    assert job["counts"]["received"] >= 3000
+    assert job["counts"]["received"] >= 1000
 
 
 def test_a_gzip_bomb_is_stopped_at_the_cap(start_service: Callable[..., Any]) -> None:
     small = start_service(SLUICE_MAX_UPLOAD_BYTES="1000000")
-    bomb = gzip.compress(b"id,name\n" + b"1,aaaaaaaa\n" * 20_000_000)
+    bomb = gzip.compress(b"id,name\n" + b"1,aaaaaaaa\n" * 2_000_000)
     assert len(bomb) < 1_000_000
     with httpx.Client(base_url=small.url, timeout=60) as client:
         headers = {"Content-Type": "text/csv", "Content-Encoding": "gzip"}

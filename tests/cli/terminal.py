@@ -52,9 +52,13 @@ class Terminal:
             assert self._read(0.1) or self._process.poll() is None, self.text[-2000:]
         return found[0]
 
+    def type(self, keys: str) -> None:
+        """Press these keys."""
+        os.write(self._ours, keys.encode())
+
     def interrupt(self) -> None:
         """Press Ctrl-C."""
-        os.write(self._ours, b"\x03")
+        self.type("\x03")
 
     def end(self, seconds: float = 20) -> int:
         """Read to the end; the exit code."""

@@ -1,10 +1,9 @@
-"""`pgsluice sample`, `demo` and `completion`."""
+"""`pgsluice sample` and `demo`."""
 
 import json
 import re
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from .conftest import Command, environment
+from .conftest import Command
 
 
 def test_samples_are_the_same_for_the_same_seed(command: Command, tmp_path: Path) -> None:
@@ -96,28 +95,3 @@ def test_the_demo_lives_twice_and_stops_cleanly(command: Command, home: Path) ->
     assert names == {"users", "addresses", "articles", "comments", "products"}
     assert [one["name"] for one in schedules] == ["nightly-users"]
     assert "users_huge.csv into users: partial, 1,908 good, 92 rejected" in told[0]
-
-
-def _complete(command: Command, script: str, *words: str) -> list[str]:
-    line = " ".join(f"'{word}'" for word in words)
-    ask = f"{script}\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}\n_pgsluice\n"
-    done = subprocess.run(
-        ["bash", "-c", ask + 'printf "%s\\n" "${COMPREPLY[@]}"'],
-        capture_output=True, text=True, check=True, env=environment(),
-    )  # fmt: skip
-    return done.stdout.split()
-
-
-def test_a_shell_completes_commands_flags_and_values(command: Command) -> None:
-    script = command("completion", "bash").stdout
-    every = _complete(command, script, "pgsluice", "")
-    listed = re.findall(r"^    ([a-z]+)\b", command("--help").stdout, re.MULTILINE)
-    assert set(listed) <= set(every)
-    assert _complete(command, script, "pgsluice", "imp") == ["import"]
-    assert _complete(command, script, "pgsluice", "jobs", "f") == ["follow"]
-    assert _complete(command, script, "pgsluice", "import", "users", "--dry") == [
-        "--dry-run", "--dry-run-write",
-    ]  # fmt: skip
-    assert _complete(command, script, "pgsluice", "export", "users", "--format", "n") == ["ndjson"]
-    for shell in ("zsh", "fish"):
-        assert "schedule" in command("completion", shell).stdout

@@ -112,3 +112,30 @@ def test_resources_are_listed_described_and_registered(command: Command, service
     gone = in_a_line(command("resource", "register", "t", "public.gone"))
     assert 'relation "public.gone" does not exist' in gone
     assert "NAME=COLUMN" in in_a_line(command(*words[:5], "label"), 2)
+
+
+def test_what_works_on_the_database_says_so_where_only_a_service_is_known(
+    command: Command, tmp_path: Path
+) -> None:
+    del command.environ["DATABASE_URL"]
+    for words in (("key", "list"), ("resource", "register", "a", "b.c"), ("psql",)):
+        told = in_a_line(command(*words), 2)
+        assert "set DATABASE_URL" in told
+        assert ("/v1/keys" in told) == (words[0] == "key")
+    assert list(tmp_path.iterdir()) == [], "nothing is made"
+    assert command("schedule", "list").returncode == 0
+    done = command()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "import files into a resource" in done.stderr
+
+
+def test_a_locale_without_a_letter_is_no_reason_to_end(
+    command: Command, file: Callable[..., Path]
+) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    path = file("é.csv", "email,name,role\nd\u00e9,Dee,reader\n")
+    done = command("import", "users", path, "--follow", **ascii_only)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert "row 1: d?" in done.stdout
+    told = command("errors", "last", "--json", **ascii_only)
+    assert json.loads(told.stdout)["errors"][0]["value"] == "d\u00e9"

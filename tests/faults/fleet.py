@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -52,7 +52,7 @@ class Server:
 
     def create(self, name: str) -> str:
         """A fresh database with pgsluice installed; its DSN."""
-        made = sql.SQL("create database {} template {}")
+        made = sql.SQL("create database {} template {} strategy file_copy")
         self._run(made.format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
         checks = sql.SQL("alter database {} set plpgsql.extra_errors = {}")
         self._run(checks.format(sql.Identifier(name), PLPGSQL_CHECKS))
@@ -74,6 +74,10 @@ class Server:
         self._server.stop()
         before, self._server = self._server.dsn, self._start()
         assert self._server.dsn == before, "all who use it know its port"
+
+    def kept_running(self) -> AbstractContextManager[None]:
+        """For as long as the block lasts, it is started again whenever it has ended."""
+        return self._server.kept_running()
 
     def close(self) -> None:
         """End it for good."""

@@ -117,7 +117,7 @@ async def test_a_reader_that_leaves_cancels_the_statement(pool: Pool) -> None:
     async with aclosing(stream_out(pool, start)) as blocks:
         await anext(blocks)
         left = time.perf_counter()
-    assert time.perf_counter() - left < 2
+    assert time.perf_counter() - left < 20
     async with pool.connection() as conn:
         active = await conn.execute(
             "select count(*) from pg_stat_activity where query like 'copy (select generate%' "

@@ -120,11 +120,11 @@ def test_a_quote_not_closed_within_the_limit_costs_its_line_only(stage: Stage) -
 
 def test_an_unclosed_quote_does_not_make_reading_quadratic() -> None:
     data = b'a,b\n3,"4\n' + b'5,""\n' * 2_000_000
-    start = time.perf_counter()
+    start = time.process_time()
     pieces = read(CsvReader(), data, [64 * 1024])
     assert sum(piece.records for piece in pieces) == 2_000_001
     assert sum(piece.malformed for piece in pieces) == 1
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_null_and_the_empty_string_are_told_apart(stage: Stage) -> None:

@@ -45,6 +45,6 @@ def test_a_format_is_found(
 def test_what_says_no_format_is_refused_with_what_is_accepted(
     option: str | None, name: str | None, mime: str | None, words: str
 ) -> None:
-    with pytest.raises(BadOption, match=r"csv, ndjson, json or xlsx") as caught:
+    with pytest.raises(BadOption, match=r"csv, ndjson, json, xlsx or parquet") as caught:
         detect(option, name, mime)
     assert words in str(caught.value)

@@ -227,11 +227,11 @@ def test_one_bad_line_of_a_sequence_costs_itself_only(stage: Stage) -> None:
 
 
 def test_a_large_record_does_not_make_reading_quadratic() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     record = b'{"a": "' + b"x" * 20_000_000 + b'"}'
     pieces = read(JsonReader(), b"[" + record + b"," + record + b"]", [16_384])
     assert sum(piece.records for piece in pieces) == 2
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize("shape", ["[%s,%s,%s]", "%s\n%s\n%s\n"], ids=["array", "objects"])

@@ -302,7 +302,7 @@ def test_an_order_ends_with_the_key_and_limit_cuts(odd: Connection) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"form": "xml"}, "unknown format 'xml'. formats are csv, ndjson, json and xlsx"),
+        ({"form": "xml"}, "unknown format 'xml'. formats are csv, ndjson, json, xlsx and parquet"),
         ({"limit": -1}, "limit cannot be -1"),
         ({"fields": ["emial"]}, "unknown field 'emial' in the fields. did you mean email?"),
         ({"fields": ["id", "id"]}, "field 'id' is asked for twice"),

@@ -492,3 +492,21 @@ def test_a_lie_about_the_counts_is_not_believed(fence: Fence, told: dict[str, An
     done = result(fence.conn, job_id)
     assert done.job["state"] == "failed"
     assert sum(done.job[n] for n in ("inserted", "updated", "unprocessed")) == 2
+
+
+def test_a_merge_goes_through_the_gate_as_that_of_any_other_import(fence: Fence) -> None:
+    fence.key()
+    job_id = fence.submit("id,body\n20,x\n21,y\n")
+    while fence.rows("select phase from sluice.job") != [("merge",)]:
+        fence.next()
+    with fence.conn.transaction():
+        # a small import has met a step of this one in its way
+        fence.conn.execute("select sluice.close_gate('notes')")
+        assert step(fence.service)["status"] == "claimed"
+        with fence.service.transaction():
+            reply = step(fence.service)
+        assert (reply["status"], reply["kind"]) == ("done", "merge"), reply
+        assert "another session holds" in reply["error"]
+        assert fence.rows("select attempts from sluice.step where kind = 'merge'") == [(1,)]
+    fence.go_on()
+    assert result(fence.conn, job_id).counts == (2, 0, 0, 0)

@@ -366,6 +366,15 @@ def test_a_lock_on_the_target_makes_the_step_wait_and_try_again(conn: Connection
     conn.execute("select sluice.accept_copied(%s)", [job_id])
     with psycopg.connect(dsn) as other:
         other.execute("select from t where id = 1 for update")
-        assert "lock timeout" in step(conn, job_id)["error"]
+        assert "another session holds a table or row" in step(conn, job_id)["error"]
         assert step(conn, job_id)["status"] in ("wait", "done")
+        told = job_metrics(conn, job_id)["last_error"]
+        assert told.startswith("another session holds a table or row")
     assert run(conn, job_id).counts == (0, 1, 0, 0)
+    assert "last_error" not in job_metrics(conn, job_id)
+
+
+def job_metrics(conn: Connection, job_id: str) -> dict[str, Any]:
+    row = conn.execute("select sluice.job_json(%s) -> 'metrics'", [job_id]).fetchone()
+    assert row
+    return dict(row[0])

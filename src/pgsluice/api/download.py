@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -13,8 +14,9 @@ from litestar.types import Receive, Send
 from ..compression import compressor
 from ..copy import Outgoing, Sessions, stream_out
 from ..database import Connection
+from ..made_files import is_made
 from .service import AnyRequest
-from .workbooks import made_workbook
+from .workbooks import made_file
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -36,12 +38,16 @@ class Download(ASGIStreamingResponse):
 
 
 async def download(
-    request: AnyRequest, pool: Sessions, ask: Ask, name: Callable[[dict[str, Any]], str]
+    request: AnyRequest,
+    pool: Sessions,
+    ask: Ask,
+    name: Callable[[dict[str, Any]], str],
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Download:
     """The reply that streams what `ask` describes (`copy`, `prefix`, `suffix`, `content_type`).
 
-    Its first block is read here, so that an error of the query is still a proper refusal. What is
-    to become a `sheet` is made whole before it is sent.
+    Its first block is read here, so that an error of the query is still a proper refusal. A
+    workbook or Parquet file is made whole before it is sent. `more` are headers of the reply.
     """
     about: dict[str, Any] = {}
 
@@ -58,9 +64,10 @@ async def download(
         "Cache-Control": "no-store",
         "Vary": "Accept, Accept-Encoding",
         "Content-Type": about["content_type"],
+        **more,
     }
-    if "sheet" in about:
-        size, made = await made_workbook(request, _joined(first, blocks), about["sheet"])
+    if is_made(about):
+        size, made = await made_file(request, _joined(first, blocks), about)
         return Download(made, headers | {"Content-Length": str(size), "Vary": "Accept"})
     if encoding:
         headers["Content-Encoding"] = encoding

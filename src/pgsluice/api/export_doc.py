@@ -7,6 +7,7 @@ from .openapi import (
     EXPORT_ID,
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
+    PARQUET,
     PREFER,
     XLSX,
     enum,
@@ -100,7 +101,7 @@ _REQUEST: Schema = {
             "items": {"type": "string"},
             "description": "several, all of one snapshot",
         },
-        "format": enum("ndjson", "csv", "json", "xlsx", default="ndjson"),
+        "format": enum("ndjson", "csv", "json", "xlsx", "parquet", default="ndjson"),
         "fields": _names("which fields, in this order"),
         "filters": {
             "type": "object",
@@ -178,7 +179,7 @@ POST = operation(
     "exports",
     None,
     parameter("resource", "what to export, if the body does not say it", example="users"),
-    parameter("format", "as in the body", enum("ndjson", "csv", "json", "xlsx")),
+    parameter("format", "as in the body", enum("ndjson", "csv", "json", "xlsx", "parquet")),
     IDEMPOTENCY_KEY,
     PREFER,
     ACCEPT_PROFILE,
@@ -226,7 +227,7 @@ _FILE_HEADERS = (
     "Repr-Digest",
     "Cache-Control",
 )
-_FILE = streams("text/csv", "application/x-ndjson", "application/json", XLSX)
+_FILE = streams("text/csv", "application/x-ndjson", "application/json", XLSX, PARQUET)
 _PACKED = streams("application/zip", "application/gzip", "application/zstd")
 DOWNLOAD = operation(
     "The file of an export",
@@ -238,6 +239,12 @@ DOWNLOAD = operation(
     parameter("Range", "`bytes=1000-`: the rest of a download that broke", where="header"),
     parameter("If-Range", "the ETag of what is there already", where="header"),
     IF_NONE_MATCH,
+    parameter(
+        "If-Match", "the ETag of the file that is meant: 412 if it is another", where="header"
+    ),
+    parameter(
+        "If-Unmodified-Since", "412 if the file was written later; If-Match wins", where="header"
+    ),
     refusals=(304, 400, 404),
     headers=_FILE_HEADERS,
     description="`Repr-Digest` is the SHA-256 of the whole file, whatever part of it is sent. With "
@@ -254,6 +261,12 @@ DOWNLOAD = operation(
             "it is not done yet (Retry-After), or failed",
             f"export {_ID} is pending; wait for its end",
             "Retry-After",
+        ),
+        "412": refused(
+            412,
+            "the file is not the one that If-Match or If-Unmodified-Since mean",
+            'the file is another one than the request is meant for; it has the ETag "9f2c…"',
+            "ETag",
         ),
         "410": refused(
             410,

@@ -14,7 +14,7 @@ from ..store import NotInStoreError, Opened, StoreError
 from . import export_doc as doc
 from .download import Download, disposition
 from .query import parse_id, parse_query
-from .ranges import File, Span, is_known, wanted_span
+from .ranges import File, Span, check_version, is_known, wanted_span
 from .service import AnyRequest, Service, service_of
 
 log = logging.getLogger("pgsluice.api")
@@ -39,6 +39,7 @@ async def download_export(request: AnyRequest, job_id: str) -> ASGIResponse:
         )
     file = File(about["bytes"], f'"{about["sha256"]}"', float(about["written"]))
     headers = _headers(about, file)
+    check_version(request.headers, file)
     if is_known(request.headers, file):
         return ASGIResponse(status_code=304, headers=_without_content(headers))
     if request.method == "HEAD":

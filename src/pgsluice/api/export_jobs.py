@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Response, delete, get, post
 
 from ..errors import ProblemError
+from ..made_files import require_format
 from . import export_doc as doc
 from .accepted import accepted, replayed
 from .idempotency import claimed, compare, read_key
@@ -28,6 +29,7 @@ async def post_export(request: AnyRequest) -> Response[bytes]:
     service, key = service_of(request), read_key(request.headers.get("idempotency-key"))
     asked = await _asked(request, query)
     check_urls(service.settings, asked, "callback_url")
+    require_format(asked.get("format"))
     digest = _digest(asked)
     async with claimed(service, key, _SCOPE) as first:
         if first is not None:

@@ -27,6 +27,8 @@ async def health(request: AnyRequest) -> Response[bytes]:
             "database": "unavailable",
             "error": exc.detail,
         }
+    else:
+        found |= await _replica(request)
     return json_reply(found, 200 if found.get("status") == "ok" else 503, _FRESH)
 
 
@@ -37,7 +39,20 @@ async def ready(request: AnyRequest) -> Response[bytes]:
         release = await _ask(request, "release")
     except ProblemError as exc:
         return json_reply({"status": "unavailable", "error": exc.detail}, 503, _FRESH)
-    return json_reply({"status": "ready", "release": release}, headers=_FRESH)
+    told = {"status": "ready", "release": release, **await _replica(request)}
+    return json_reply(told, headers=_FRESH)
+
+
+async def _replica(request: AnyRequest) -> dict[str, Any]:
+    """The replica that exports read, if there is one; without it we can work all the same."""
+    replica = service_of(request).replica
+    if replica.pool is None:
+        return {}
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return {"replica": await replica.state(await _ask(request, "source_place"))}
+    except (TimeoutError, ProblemError):
+        return {"replica": {"status": "unavailable"}}
 
 
 async def _ask(request: AnyRequest, name: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Response, post
 
 from ..database import call
-from ..ingest.body import as_format
+from ..ingest.body import as_format, recognised
 from ..ingest.format import Format, detect
 from ..ingest.receive import Upload
 from ..ingest.xlsx import SheetOptions
@@ -54,11 +54,12 @@ async def _receive(
                 return await _fetch(service, received, key)
             if media_type_of(request) != MULTIPART:
                 require_resource(values)
-            kind = format_of(values, file.name, file.media_type)
+            tell = partial(format_of, values, file.name, file.media_type)
+            kind, body = await recognised(tell, file.body, is_given="format" in values)
             received.format = kind.format
             upload = _upload(service, values, file, kind, key)
             text = as_format(
-                file.body,
+                body,
                 kind,
                 content_encoding=request.headers.get("content-encoding"),
                 encoding=values.get("encoding"),

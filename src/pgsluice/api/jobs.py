@@ -150,6 +150,7 @@ async def _ask_rejects(
 
 def _rejects_name(about: dict[str, Any]) -> str:
     name = PurePosixPath(about["file_name"].replace("\\", "/")).name
-    while PurePosixPath(name).suffix.lower() in (".gz", ".zst", ".xlsx", f".{about['extension']}"):
+    passed = (".gz", ".zst", ".xlsx", ".parquet", ".pq", f".{about['extension']}")
+    while PurePosixPath(name).suffix.lower() in passed:
         name = PurePosixPath(name).stem
     return f"{name}.rejects.{about['extension']}"

@@ -93,6 +93,8 @@ class _Families(Collector):
         self._pools = {
             "api": service.pool, "uploads": service.uploads, "downloads": service.downloads
         }  # fmt: skip
+        if service.replica.pool:
+            self._pools["replica"] = service.replica.pool
 
     def collect(self) -> Iterator[Metric]:
         """Every family."""

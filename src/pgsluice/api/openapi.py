@@ -55,6 +55,10 @@ HEADERS: dict[str, Schema] = {
         "Retry-After": ("seconds after which to ask again", _WHOLE),
         "Vary": ("request headers that this reply depends on", _TEXT),
         "WWW-Authenticate": ("how to show a key", _TEXT),
+        "X-Read-From": (
+            "which server was read, where exports have a replica",
+            {"type": "string", "enum": ["primary", "replica"]},
+        ),
         "X-Request-Id": (
             "of the request; it is in the log too",
             {"type": "string", "minLength": 1},
@@ -185,6 +189,7 @@ def shapes(*names: str, example: Any = None) -> Schema:
 
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PARQUET = "application/vnd.apache.parquet"
 _FORMS: dict[str, tuple[Schema, Any]] = {
     "text/csv": (_TEXT, "id,email\n182fa2af-1827-401c-ab91-29aaf81f0ade,ann@example.org\n"),
     "application/x-ndjson": (_TEXT, '{"email": "ann@example.org"}\n'),

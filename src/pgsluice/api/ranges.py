@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from email.utils import formatdate
+from email.utils import formatdate, parsedate_to_datetime
 from typing import NamedTuple
 
 from ..errors import ProblemError
@@ -32,11 +32,29 @@ class Span(NamedTuple):
     end: int
 
 
+def check_version(headers: Mapping[str, str], file: File) -> None:
+    """Refuse (412) a request that is meant for another version of the file than this one."""
+    if (tags := headers.get("if-match")) is not None:
+        # compared strongly: a weak tag names no bytes
+        is_meant = tags.strip() == "*" or file.tag in _listed(tags)
+    elif (at := _seconds(headers.get("if-unmodified-since"))) is not None:
+        is_meant = int(file.written) <= at
+    else:
+        return
+    if not is_meant:
+        raise ProblemError(
+            412,
+            f"the file is another one than the request is meant for; it has the ETag {file.tag}",
+            {"ETag": file.tag},
+        )
+
+
 def is_known(headers: Mapping[str, str], file: File) -> bool:
     """Whether the client has this very file: then it gets a 304."""
     if (tags := headers.get("if-none-match")) is not None:
-        return tags.strip() == "*" or file.tag in _tags(tags)
-    return headers.get("if-modified-since") == file.last_modified
+        return tags.strip() == "*" or file.tag in {tag.removeprefix("W/") for tag in _listed(tags)}
+    at = _seconds(headers.get("if-modified-since"))
+    return at is not None and int(file.written) <= at
 
 
 def wanted_span(headers: Mapping[str, str], file: File) -> Span | None:
@@ -66,5 +84,15 @@ def wanted_span(headers: Mapping[str, str], file: File) -> Span | None:
     return Span(start, end)
 
 
-def _tags(text: str) -> set[str]:
-    return {tag.strip().removeprefix("W/") for tag in text.split(",")}
+def _listed(tags: str) -> set[str]:
+    return {tag.strip() for tag in tags.split(",")}
+
+
+def _seconds(date: str | None) -> float | None:
+    """A time as HTTP writes it; None for what is none, which is as if it were not there."""
+    if date is None:
+        return None
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None

@@ -7,6 +7,7 @@ from .openapi import (
     ACCEPT_PROFILE,
     IF_NONE_MATCH,
     IMPORT_ID,
+    PARQUET,
     TEXT,
     XLSX,
     content,
@@ -132,7 +133,7 @@ REJECTS = operation(
     IMPORT_ID,
     parameter(
         "format",
-        "default: that of the upload; csv and xlsx stand for each other",
+        "default: that of the upload, of Parquet csv; csv and xlsx stand for each other",
         enum("csv", "xlsx", "ndjson", "json"),
     ),
     parameter(
@@ -179,12 +180,12 @@ RESULTS = operation(
 EXPORTS = operation(
     "Stream the rows of a resource",
     "exports",
-    streams("application/x-ndjson", "text/csv", "application/json", XLSX),
+    streams("application/x-ndjson", "text/csv", "application/json", XLSX, PARQUET),
     parameter("resource", "what to export", required=True, example="users"),
     parameter(
         "format",
         "form of the rows; default: as Accept says, else ndjson",
-        enum("ndjson", "csv", "json", "xlsx"),
+        enum("ndjson", "csv", "json", "xlsx", "parquet"),
     ),
     parameter("fields", "which fields, in this order", example="id,email"),
     parameter("order", "fields to order by, `-` for descending", example="-created_at"),
@@ -208,7 +209,7 @@ EXPORTS = operation(
     ),
     ACCEPT_ENCODING,
     refusals=(),
-    headers=(*_FILE, "Content-Length"),
+    headers=(*_FILE, "Content-Length", "X-Read-From"),
     responses={
         "400": refused(
             400,
@@ -282,7 +283,11 @@ READY = operation(
         {
             "type": "object",
             "required": ["status", "release"],
-            "properties": {"status": {"const": "ready"}, "release": TEXT},
+            "properties": {
+                "status": {"const": "ready"},
+                "release": TEXT,
+                "replica": {"$ref": "#/components/schemas/Replica"},
+            },
         },
         {"status": "ready", "release": HEALTH_EXAMPLE["release"]},
     ),

@@ -17,6 +17,7 @@ MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",
     "json": "application/json",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "parquet": "application/vnd.apache.parquet",
     "schema": "application/schema+json",
 }
 

@@ -13,6 +13,7 @@ from ..counting import Counts
 from ..database import Error, Pool, call, problem_of
 from ..errors import busy
 from ..logins import Logins
+from ..replica import Replica
 from ..settings import Settings
 from ..store import Store
 from ..work.news import News
@@ -32,6 +33,7 @@ class Service:
     pool: Pool
     uploads: Pool
     downloads: Pool
+    replica: Replica
     news: News
     uploading: int = 0
     counts: Counts = field(default_factory=Counts)

@@ -1,4 +1,4 @@
-"""Workbooks on their way out: made in a file without a name, then sent."""
+"""Workbooks and Parquet on their way out: made in a file without a name, then sent."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -7,16 +7,16 @@ from typing import IO, Any
 
 from ..errors import ClientGoneError
 from ..ingest.spool import flush, unnamed_file, write
-from ..workbook_writer import WorkbookWriter
+from ..made_files import FileWriter, writer_of
 from .service import AnyRequest
 
 _BLOCK = 256 * 1024
 
 
-async def made_workbook(
-    request: AnyRequest, rows: AsyncGenerator[bytes, None], about: Any
+async def made_file(
+    request: AnyRequest, rows: AsyncGenerator[bytes, None], about: dict[str, Any]
 ) -> tuple[int, AsyncGenerator[bytes, None]]:
-    """The size and the blocks of a workbook of rows; a refusal before any of it is sent.
+    """Size and blocks of the file that `about` wants made; a refusal before any of it is sent.
 
     ClientGoneError when the client leaves before it is made.
     """
@@ -34,8 +34,11 @@ async def made_workbook(
     return file.tell(), _blocks(file)
 
 
-async def _make(rows: AsyncGenerator[bytes, None], about: Any) -> IO[bytes]:
-    file, writer = unnamed_file(), WorkbookWriter(about)
+async def _make(rows: AsyncGenerator[bytes, None], about: dict[str, Any]) -> IO[bytes]:
+    writer = writer_of(about)
+    if writer is None:
+        raise ValueError("the rows are a file as they are")
+    file = unnamed_file()
     try:
         async with aclosing(rows):
             async for block in rows:
@@ -44,14 +47,16 @@ async def _make(rows: AsyncGenerator[bytes, None], about: Any) -> IO[bytes]:
     except BaseException:
         file.close()
         raise
+    finally:
+        writer.close()
     return file
 
 
-def _add(file: IO[bytes], writer: WorkbookWriter, block: bytes) -> None:
+def _add(file: IO[bytes], writer: FileWriter, block: bytes) -> None:
     write(file, writer.add(block))
 
 
-def _end(file: IO[bytes], writer: WorkbookWriter) -> None:
+def _end(file: IO[bytes], writer: FileWriter) -> None:
     write(file, writer.end())
     flush(file)
 

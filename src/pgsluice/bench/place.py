@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ..failures import CommandError
 from ..psql import without_password
 
 SETTINGS = (
@@ -14,7 +15,7 @@ SETTINGS = (
 )  # fmt: skip
 
 
-class BenchError(Exception):
+class BenchError(CommandError):
     """Something that is measured failed; the message says what and why."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..client import Api, ClientError, api, segment
+from ..failures import CommandError
 from ..logs import escaped
 from ..settings import Settings
 
@@ -22,8 +23,10 @@ INTERRUPTED = 130
 _NARROWEST = 8
 
 
-class UsageError(Exception):
+class UsageError(CommandError):
     """What was asked for cannot be meant so; the message says what to give instead."""
+
+    exit_code = 2
 
 
 def remote_flags() -> argparse.ArgumentParser:
@@ -48,10 +51,11 @@ def service(settings: Settings, given: argparse.Namespace) -> Api:
     return api(settings, given.key_file)
 
 
-def find_job(remote: Api, word: str) -> dict[str, Any]:
-    """The job of this id; "last" is the newest. ClientError when there is none."""
+def find_job(remote: Api, word: str, kind: str | None = None) -> dict[str, Any]:
+    """The job of this id; "last" is the newest (of a kind). ClientError when there is none."""
     if word == "last":
-        newest = remote.ask("GET", "jobs", params={"limit": "1"})["jobs"]
+        of_kind = {"kind": kind} if kind else {}
+        newest = remote.ask("GET", "jobs", params={"limit": "1", **of_kind})["jobs"]
         if not newest:
             raise ClientError("there are no jobs yet")
         word = newest[0]["job_id"]
@@ -70,7 +74,10 @@ def path_of(job: Mapping[str, Any]) -> str:
 
 def print_json(reply: Any) -> int:
     """Print a document; 0, for the command to end with."""
-    print(msgspec.json.format(msgspec.json.encode(reply)).decode())
+    text = msgspec.json.format(msgspec.json.encode(reply)) + b"\n"
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text)  # UTF-8 whatever the locale says
+    sys.stdout.buffer.flush()
     return 0
 
 

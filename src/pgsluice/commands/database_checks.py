@@ -51,6 +51,19 @@ def check_database(dsn: str, listen_url: str | None) -> Iterator[Finding]:
     yield _news(dsn, listen_url)
 
 
+def check_replica(url: str, dsn: str) -> Iterator[Finding]:
+    """What is to be said of the server that exports read."""
+    try:
+        place = ask(dsn, "source_place")
+    except ProblemError:
+        return  # of that there is a finding already
+    try:
+        yield from msgspec.convert(ask(url, "doctor_replica", place=place), list[Finding])
+    except ProblemError as exc:
+        todo = "start it, or correct SLUICE_EXPORT_DATABASE_URL; exports read the primary meanwhile"
+        yield Finding("replica", "warn", str(exc), todo)
+
+
 def _clock(told: str, before: float, after: float) -> Finding:
     """The two clocks, as well as the time that asking took lets one say."""
     server = datetime.fromisoformat(told).timestamp()

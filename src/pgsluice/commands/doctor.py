@@ -6,13 +6,10 @@ from typing import Any
 
 import msgspec
 
-from .. import embedded
-from ..binaries import EmbeddedError
+from ..failures import CommandError
 from ..settings import Settings
 from .common import FAILED, database_flags, painted, print_json
-from .database_checks import check_database
 from .finding import Finding
-from .host_checks import check_host
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -46,8 +43,14 @@ def run(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _all(settings: Settings) -> Iterator[Finding]:
+    # the clients of Postgres and of stores take a while to import
+    from .database_checks import check_database, check_replica
+    from .host_checks import check_host
+
     if dsn := _database(settings):
         yield from check_database(dsn, settings.listen_url)
+        if settings.export_database_url:
+            yield from check_replica(settings.export_database_url, dsn)
     else:
         told = f"DATABASE_URL is not set, and no embedded server runs in {settings.data_dir}"
         yield Finding("database", "warn", told, "start pgsluice serve, or set DATABASE_URL")
@@ -57,8 +60,10 @@ def _all(settings: Settings) -> Iterator[Finding]:
 def _database(settings: Settings) -> str | None:
     if settings.database_url:
         return settings.database_url
+    from .. import embedded
+
     try:
         running = embedded.attach(settings.data_dir, pg_bin=settings.pg_bin)
-    except EmbeddedError:
+    except CommandError:
         return None
     return running.dsn if running else None

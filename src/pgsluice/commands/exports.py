@@ -1,4 +1,4 @@
-"""`pgsluice export`: a resource out of the service, whole or with an exit code that tells."""
+"""`pgsluice export`: resources out of the service, whole or with an exit code that tells."""
 
 import argparse
 import sys
@@ -7,20 +7,11 @@ from typing import Any
 
 from ..client import BrokenError, ClientError
 from ..settings import Settings
+from . import export_job
 from .bars import bars
 from .common import UsageError, print_json, remote_flags, service
+from .export_request import FORMS, LATER, LISTS, PLAIN, body, form_of, query
 from .files import save_export
-
-_LISTS = {
-    "fields": "which, in this order: email,name",
-    "order": "by what, - for descending: -created_at,email",
-    "include": "lists of children: addresses",
-    "limit": "at most so many rows",
-    "delimiter": "of csv: , ; | or tab",
-    "null": "of csv: what stands for null",
-    "header": "of csv: false for none",
-    "escape-formulas": "of csv: true for spreadsheets that obey cells",
-}
 
 
 def add_to(commands: Any) -> None:
@@ -28,35 +19,59 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "export",
         parents=[remote_flags()],
-        help="export a resource to a file or standard output",
-        epilog="""example: pgsluice export users --fields email,name --filter role=admin
-        'created_at[gte]=2024-01-01' -o admins.csv""",
+        usage="pgsluice export RESOURCE… [flags]",
+        help="export resources to a file or standard output",
+        epilog="""examples: pgsluice export users --fields email,name --filter role=admin
+        'created_at[gte]=2024-01-01' -o admins.csv; pgsluice export users articles
+        --filter users:role=author --format csv -o authors.zip""",
     )
-    parser.add_argument("resource", metavar="RESOURCE")
+    told = "one is streamed as it is read; several leave in a zip, as one snapshot"
+    parser.add_argument("resources", metavar="RESOURCE", nargs="+", help=told)
     told = "else by the name of the file, else ndjson"
-    parser.add_argument("--format", choices=["csv", "ndjson", "json", "xlsx"], help=told)
+    parser.add_argument("--format", choices=FORMS, help=told)
     told = "field=value, or with [in] [gt] [gte] [lt] [lte] [ne] [null] behind the field"
     parser.add_argument("--filter", nargs="+", action="extend", default=[], metavar="F", help=told)
-    for name, told in _LISTS.items():
+    for name, told in LISTS.items():
+        parser.add_argument(f"--{name}", action="append", default=[], metavar="…", help=told)
+    for name, told in PLAIN.items():
         parser.add_argument(f"--{name}", metavar="…", help=told)
     told = "there whole or not at all; .gz and .zst are compressed (else standard output)"
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=told)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    jobs = parser.add_argument_group(
+        "as a job of the service, which keeps the file for a while, so that a download that broke "
+        "goes on: several resources, and whoever says one of these"
+    )
+    told = "a job: leave the file with the service; with -o, fetch it when it is done"
+    jobs.add_argument("--async", dest="later", action="store_true", help=told)
+    jobs.add_argument("--follow", action="store_true", help="a job: wait for its end")
+    for name, told in LATER.items():
+        jobs.add_argument(f"--{name}", metavar="…", help=told)
+    told = "a repeat with this key is no second export (a new one each time)"
+    jobs.add_argument("--idempotency-key", metavar="KEY", help=told)
     parser.set_defaults(command=run)
 
 
 def run(settings: Settings, given: argparse.Namespace) -> int:
-    """Stream the export; a stream that breaks is an error, and leaves no file."""
+    """Export, streamed or as a job; what breaks is an error, and leaves no file."""
     path = None if given.output is None or str(given.output) == "-" else given.output
-    if path is None and given.json:
+    is_job = len(given.resources) > 1 or export_job.is_wanted(given)
+    stays = is_job and given.output is None and (given.later or given.follow)
+    if path is None and given.json and not stays:
         raise UsageError("--json tells of a file: give it a name with -o, or say --format json")
-    remote = service(settings, given)
-    params = _params(given, path)
+    if is_job:
+        return export_job.run(service(settings, given), given, body(given, path), stays=stays)
+    return _stream(settings, given, path)
+
+
+def _stream(settings: Settings, given: argparse.Namespace, path: Path | None) -> int:
+    remote, name = service(settings, given), given.resources[0]
+    params = query(given, form_of(path))
     # bars over rows on the same terminal would garble both
     quiet = given.quiet or (path is None and sys.stdout.isatty())
     with bars(quiet=quiet) as screen:
         try:
-            save_export(remote, params, path, screen, given.resource)
+            save_export(remote, params, path, screen, name)
         except BrokenError as exc:
             left = f"nothing was left at {path}" if path else "what was written is not whole"
             raise ClientError(f"{exc}: {left}") from exc
@@ -66,25 +81,3 @@ def run(settings: Settings, given: argparse.Namespace) -> int:
             return print_json({"file": str(path), "bytes": size})
         print(f"{path}: {size:,} bytes")
     return 0
-
-
-def _params(given: argparse.Namespace, path: Path | None) -> list[tuple[str, str]]:
-    params = [("resource", given.resource)]
-    if form := given.format or _form_of(path):
-        params.append(("format", form))
-    for name in _LISTS:
-        key = name.replace("-", "_")
-        if (value := getattr(given, key)) is not None:
-            params.append((key, value))
-    for text in given.filter:
-        field, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"a filter is field=value, not {text!r}")
-        params.append((field, value))
-    return params
-
-
-def _form_of(path: Path | None) -> str | None:
-    names = {f".{name}": name for name in ("csv", "ndjson", "json", "xlsx")} | {".jsonl": "ndjson"}
-    found = [names[suffix] for suffix in (path.suffixes if path else ()) if suffix in names]
-    return found[-1] if found else None

@@ -13,10 +13,11 @@ def save_rejects(
 ) -> None:
     """Write the rejected records in the upload's own format; stdout for None.
 
-    Those of a workbook become a CSV, or the reverse, as `form` or the name of the file has it.
+    Those of a workbook become a CSV, or the reverse, and those of Parquet either, as `form` or the
+    name of the file has it.
     """
     named = path.suffix[1:] if path and path.suffix in (".csv", ".xlsx") else None
-    wanted = form or (named if job["format"] in ("csv", "xlsx") else None)
+    wanted = form or (named if job["format"] in ("csv", "xlsx", "parquet") else None)
     _save(remote, f"imports/{job['job_id']}/rejects", {"format": wanted} if wanted else {}, path)
 
 

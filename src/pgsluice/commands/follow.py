@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import httpx
 import msgspec
 
 from ..client import Api, BrokenError, ClientError, UnreachableError
@@ -13,7 +12,7 @@ from .common import note, path_of
 
 _ENDED = ("completed", "failed", "cancelled")
 # The service sends a sign of life each 15 seconds.
-_SILENCE = httpx.Timeout(45, connect=10)
+_SILENCE_SECONDS = 45.0
 # How long a service that has gone may stay away: it is restarted in less.
 _PATIENCE_SECONDS = 60.0
 
@@ -67,7 +66,7 @@ def _until_end(remote: Api, job: dict[str, Any], bar: str, screen: Bars) -> dict
 
 def _events(remote: Api, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What the service tells of the job, until it has told of its end or hangs up."""
-    with remote.stream(f"{path_of(job)}/events", timeout=_SILENCE) as reply:
+    with remote.stream(f"{path_of(job)}/events", seconds=_SILENCE_SECONDS) as reply:
         for line in _lines(reply.iter_bytes()):
             if line.startswith(b"data: "):
                 yield msgspec.json.decode(line.removeprefix(b"data: "))

@@ -11,6 +11,7 @@ from uuid import uuid4
 from .. import __version__
 from ..binaries import EmbeddedError, find
 from ..client import ClientError, UnreachableError, api
+from ..parquet.child import is_installed
 from ..settings import Settings
 from ..store import Store, StoreError
 from .finding import Finding, State
@@ -22,6 +23,7 @@ _SCANT, _FULL = 5 * _GIB, _GIB
 def check_host(settings: Settings) -> Iterator[Finding]:
     """All of them, one after another."""
     yield _programs(settings)
+    yield _parquet()
     yield from _settings(settings)
     yield from _disks(settings)
     yield _store(settings)
@@ -36,6 +38,12 @@ def _programs(settings: Settings) -> Finding:
             return Finding("programs", "ok", "none here, and none needed: DATABASE_URL is set")
         return Finding("programs", "fail", "no Postgres to run here", str(exc))
     return Finding("programs", "ok", f"Postgres {found.version} in {found.bindir}")
+
+
+def _parquet() -> Finding:
+    if is_installed():
+        return Finding("parquet", "ok", "Parquet files can be read and written here")
+    return Finding("parquet", "ok", "no Parquet here; pip install 'pgsluice[parquet]' adds it")
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from .upload import Sending, is_url, shown_name
 
 # Options of an import with a value, and with what they take.
 _VALUES = {
-    "format": "csv, ndjson, json or xlsx (else by the file's name)",
+    "format": "csv, ndjson, json, xlsx or parquet (else by the file's name)",
     "sheet": "of a workbook: its name (the first)",
     "mode": "upsert, insert or update",
     "match": "keys by which records find their rows: id,email",
@@ -51,6 +51,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "import",
         parents=[remote_flags()],
+        usage="pgsluice import RESOURCE FILE… [flags]",
         help="import files into a resource",
         epilog="ends with 0 when all is clean, 3 when records were rejected, 1 when an import "
         "failed, 130 after Ctrl-C",
@@ -116,10 +117,11 @@ def _one(
         if waits:
             screen.rows("rows")
             job, interrupted = _followed(remote, job, screen)
+    rejects = given.rejects and _place(given.rejects, given.files, f"{name}.rejects")
     if not given.json:
-        _tell(remote, job, name)
-    if given.rejects and ended(job):
-        save_rejects(remote, job, _place(given.rejects, given.files, f"{name}.rejects"))
+        _tell(remote, job, name, rejects)
+    if rejects and ended(job):
+        save_rejects(remote, job, rejects)
     if given.errors and ended(job):
         save_errors(remote, job, _place(given.errors, given.files, f"{name}.errors.csv"))
     return job, interrupted
@@ -158,7 +160,7 @@ def _params(given: argparse.Namespace, source: str) -> dict[str, str]:
     if given.dry_run:
         found["dry_run"] = given.dry_run
     if source != "-" and not is_url(source):
-        found.setdefault("file_name", Path(source).name)
+        found.setdefault("file_name", shown_name(source))
     return found
 
 
@@ -168,9 +170,9 @@ def _key(given: argparse.Namespace, at: int) -> str:
     return given.idempotency_key if len(given.files) == 1 else f"{given.idempotency_key}-{at + 1}"
 
 
-def _tell(remote: Api, job: dict[str, Any], name: str) -> None:
+def _tell(remote: Api, job: dict[str, Any], name: str, rejects: Path | None) -> None:
     if ended(job):
-        report.show(job, name, report.summary_of(remote, job))
+        report.show(job, name, report.summary_of(remote, job), rejects)
     else:
         print(f"{name}: accepted as job {job['job_id']}")
         print(f"  pgsluice jobs follow {job['job_id']}")
@@ -186,7 +188,9 @@ def _refuse(given: argparse.Namespace) -> None:
     if "-" in given.files and sys.stdin.isatty():
         raise UsageError("standard input is this terminal: pipe a file into it")
     if "-" in given.files and not (given.format or given.file_name):
-        raise UsageError("standard input has no name: say --format csv, ndjson, json or xlsx")
+        raise UsageError(
+            "standard input has no name: say --format csv, ndjson, json, xlsx or parquet"
+        )
     for place in filter(None, (given.rejects, given.errors)):
         if len(given.files) > 1 and not place.is_dir():
             raise UsageError(f"for several files {place} must be a folder, and it is none")

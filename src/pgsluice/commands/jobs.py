@@ -49,6 +49,9 @@ def add_to(commands: Any) -> None:
     action.set_defaults(command=show)
     action = actions.add_parser("follow", parents=[named], help="watch a job until its end")
     action.set_defaults(command=watch)
+    told = "remove an ended job, with its rejects or its file"
+    action = actions.add_parser("delete", parents=[named], help=told)
+    action.set_defaults(command=delete)
 
     parser = commands.add_parser("errors", parents=[named], help="the errors of an import")
     parser.add_argument("--field", help="of this field only")
@@ -61,7 +64,7 @@ def add_to(commands: Any) -> None:
     told = "the rejected records of an import, as they were sent, to be mended"
     parser = commands.add_parser("rejects", parents=[named], help=told)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="(standard output)")
-    told = "xlsx of a csv, or csv of an xlsx"
+    told = "xlsx of a csv, csv of an xlsx, either of Parquet"
     parser.add_argument("--format", choices=["csv", "xlsx"], help=told)
     parser.set_defaults(command=rejects)
     parser = commands.add_parser("cancel", parents=[named], help="cancel an import or export")
@@ -173,6 +176,14 @@ def cancel(settings: Settings, given: argparse.Namespace) -> int:
     kept = counts["inserted"] + counts["updated"]
     return tell(given, job, f"{job['kind']} {job['job_id']} is {job['status']}"
                 + (f"; {number(kept)} records were written and stay" if kept else ""))  # fmt: skip
+
+
+def delete(settings: Settings, given: argparse.Namespace) -> int:
+    """Remove an ended job and what is kept of it; what it wrote into tables stays."""
+    remote = service(settings, given)
+    job = find_job(remote, given.job)
+    remote.ask("DELETE", path_of(job))
+    return tell(given, {"deleted": job["job_id"]}, f"{job['kind']} {job['job_id']} is deleted")
 
 
 def retry(settings: Settings, given: argparse.Namespace) -> int:

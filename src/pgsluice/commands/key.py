@@ -4,7 +4,6 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..database import ask
 from .common import print_json, table, tell
 
 
@@ -48,6 +47,8 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> argparse.ArgumentPars
 
 def run(dsn: str, given: argparse.Namespace) -> int:
     """Carry the command out; ProblemError says what is wrong."""
+    from ..database import ask
+
     match given.action:
         case "create":
             made = ask(dsn, "create_api_key", **_asked(given))

@@ -34,7 +34,7 @@ def output(path: Path | None) -> Iterator[Write]:
             with path.open("wb") as device:
                 yield _Checked(device.write, path)
         except OSError as exc:
-            raise _unwritable(path, exc) from exc
+            raise unwritable(path, exc) from exc
         return
     path = path.resolve()  # what a link leads to is replaced, not the link
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -45,7 +45,7 @@ def output(path: Path | None) -> Iterator[Write]:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as exc:
-        raise _unwritable(path, exc) from exc
+        raise unwritable(path, exc) from exc
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
@@ -61,10 +61,11 @@ class _Checked:
         try:
             self._write(block)
         except OSError as exc:
-            raise _unwritable(self._path, exc) from exc
+            raise unwritable(self._path, exc) from exc
 
 
-def _unwritable(path: Path, exc: OSError) -> ClientError:
+def unwritable(path: Path, exc: OSError) -> ClientError:
+    """What is said when a file takes no bytes."""
     return ClientError(f"{path} cannot be written: {exc.strerror or exc}; nothing was left there")
 
 

@@ -1,5 +1,6 @@
 """What became of an import, for people: its counts, its errors in a table, what to do next."""
 
+from pathlib import Path
 from typing import Any
 
 from ..client import Api
@@ -17,8 +18,10 @@ def exit_code(job: dict[str, Any]) -> int:
     return PARTIAL if job["outcome"] == "partial" else 0
 
 
-def show(job: dict[str, Any], name: str, summary: dict[str, Any] | None) -> None:
-    """Print the end of a job."""
+def show(
+    job: dict[str, Any], name: str, summary: dict[str, Any] | None, rejects: Path | None = None
+) -> None:
+    """Print the end of a job; rejects: the file to which its rejected records go."""
     word = job["outcome"] or job["status"]
     told = {"true": " (a dry run: nothing was written)", "write": " (a dry run: rolled back)"}
     dry = told["write"] if job["dry_run"] == "write" else told["true"] if job["dry_run"] else ""
@@ -27,13 +30,16 @@ def show(job: dict[str, Any], name: str, summary: dict[str, Any] | None) -> None
         print(f"  {_counts(job)}")
         if job["status"] == "cancelled":
             print(f"  {_kept(job)}")
+    elif job["status"] == "completed":
+        print(f"  {number(job['exported'])} records, {number(job['bytes'])} bytes")
     if job["error"] and job["status"] != "completed":
         print(f"  {job['error'].get('detail') or job['error'].get('title')}")
     if summary and summary["groups"]:
         print()
         print(error_table(summary))
     if job["outcome"] == "partial":
-        print(f"\nto mend them: pgsluice rejects {job['job_id']} -o rejects.{job['format']}")
+        here = f"pgsluice rejects {job['job_id']} -o rejects.{job['format']}"
+        print(f"\nto mend them: {f'edit {rejects}, then import it' if rejects else here}")
 
 
 def error_table(summary: dict[str, Any]) -> str:
@@ -64,7 +70,8 @@ def summary_of(remote: Api, job: dict[str, Any]) -> dict[str, Any] | None:
 def _counts(job: dict[str, Any]) -> str:
     counts = job["counts"]
     told = [f"{number(counts[name])} {name}" for name in _COUNTS if counts[name]]
-    return f"{number(counts['received'])} records" + (f": {', '.join(told)}" if told else "")
+    what = "record" if counts["received"] == 1 else "records"
+    return f"{number(counts['received'])} {what}" + (f": {', '.join(told)}" if told else "")
 
 
 def _kept(job: dict[str, Any]) -> str:

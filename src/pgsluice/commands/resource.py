@@ -4,7 +4,6 @@ import argparse
 from typing import Any
 
 from ..client import segment
-from ..database import ask
 from ..settings import Settings
 from .common import (
     UsageError,
@@ -61,7 +60,7 @@ def list_all(settings: Settings, given: argparse.Namespace) -> int:
         (one["name"], one["table"], len(one["fields"]), len(one["rules"]), one["description"] or "")
         for one in found
     ]
-    print(table([("NAME", "TABLE", "FIELDS", "RULES", "WHAT"), *rows], right=(2, 3)))
+    print(table([("NAME", "TABLE", "FIELDS", "RULES", "WHAT"), *rows], right=(2, 3), whole=1))
     return 0
 
 
@@ -99,6 +98,8 @@ def _names(children: Any) -> list[str]:
 
 def register(dsn: str, given: argparse.Namespace) -> int:
     """Register a table; ProblemError says why it cannot be."""
+    from ..database import ask
+
     options = {name.replace("-", "_"): getattr(given, name.replace("-", "_")) for name in _COLUMNS}
     made = ask(
         dsn,

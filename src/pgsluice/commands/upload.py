@@ -1,6 +1,7 @@
 """Sending a file as the body of an import, again under the same key when the reply is lost."""
 
 import io
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ class Sending:
     sent: int = 0
     whole: bool = False
 
+    @property
+    def _name(self) -> str:
+        return shown_name(self.source)
+
     def run(self) -> dict[str, Any]:
         """The accepted job; ClientError says what became of the file, and how to go on."""
         if is_url(self.source):
@@ -56,25 +61,25 @@ class Sending:
         try:
             with path.open("rb") as file:
                 size = path.stat().st_size if path.is_file() else None
-                self.screen.bytes(path.name, size)
+                self.screen.bytes(self._name, size)
                 if size is None:
-                    return self._post(file, path.name, None)
-                return self._persist(file, path, size)
+                    return self._post(file, self._name, None)
+                return self._persist(file, size)
         except OSError as exc:
             raise ClientError(f"{path} cannot be read: {exc.strerror or exc}") from exc
 
-    def _persist(self, file: io.BufferedReader, path: Path, size: int) -> dict[str, Any]:
+    def _persist(self, file: io.BufferedReader, size: int) -> dict[str, Any]:
         """Send it until there is a reply: the key sees to it that it becomes one import."""
         pauses = iter(_PAUSES)
         held_until = 0.0
         while True:
             try:
-                return self._post(file, path.name, size)
+                return self._post(file, self._name, size)
             except (BrokenError, UnreachableError) as exc:
                 pause = next(pauses, None)
                 if pause is None or not (self.sent or held_until):
-                    raise self._given_up(exc, path) from exc
-                note(f"{exc}; sending {path.name} again")
+                    raise self._given_up(exc) from exc
+                note(f"{exc}; sending {self._name} again")
                 held_until = time.monotonic() + _HELD_SECONDS
             except ClientError as exc:
                 # our own first attempt still holds the key
@@ -83,14 +88,14 @@ class Sending:
                 pause = 1.0
             time.sleep(pause)
             file.seek(0)
-            self.screen.reset(path.name)
+            self.screen.reset(self._name)
 
-    def _given_up(self, exc: ClientError, path: Path) -> ClientError:
+    def _given_up(self, exc: ClientError) -> ClientError:
         if not self.sent:
             return exc
         return ClientError(
             f"{exc}; {_known(self.whole)}. When the service is back, run the same command with "
-            f"--idempotency-key {self.key}: {path.name} becomes one import, however often it is "
+            f"--idempotency-key {self.key}: {self._name} becomes one import, however often it is "
             "sent"
         )
 
@@ -127,7 +132,9 @@ def shown_name(source: str) -> str:
     """What a file is called, without its folders; without the query of a URL, a secret maybe."""
     if source == "-":
         return "standard input"
-    return Path(urlsplit(source).path if is_url(source) else source).name or source
+    name = Path(urlsplit(source).path if is_url(source) else source).name or source
+    # the system's names are bytes; those that the locale cannot read have come as surrogates
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _known(whole: bool) -> str:

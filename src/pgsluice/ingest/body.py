@@ -1,10 +1,11 @@
 """From the bytes of a request to UTF-8 text."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 
-from .compression import capped, content_codings, inflate, inflate_file
+from .compression import capped, chain, content_codings, inflate, inflate_file
 from .encoding import check_encoding, to_utf8
-from .format import BINARY, CompressionName, Format
+from .errors import BadOption
+from .format import BINARY, PARQUET, CompressionName, Format
 
 
 def as_text(
@@ -42,6 +43,28 @@ def as_format(
         encoding=encoding,
         max_bytes=max_bytes,
     )
+
+
+async def recognised(
+    tell: Callable[[], Format], chunks: AsyncIterator[bytes], *, is_given: bool
+) -> tuple[Format, AsyncIterator[bytes]]:
+    """What `tell` says of a file, else what its first bytes do, and its bytes; BadOption.
+
+    `is_given`: the format was asked for, whatever the bytes are.
+    """
+    try:
+        return tell(), chunks
+    except BadOption:
+        if is_given:
+            raise
+        head = b""
+        async for chunk in chunks:
+            head += chunk
+            if len(head) >= len(PARQUET):
+                break
+        if not head.startswith(PARQUET):
+            raise
+    return Format("parquet"), chain(head, chunks)
 
 
 def _inflated(

@@ -142,12 +142,13 @@ async def inflate_file(
         raise MalformedBody(
             f"the file name says {named}, but the bytes are not: compress the file, or rename it"
         )
-    whole = _chain(head, source)
+    whole = chain(head, source)
     async for data in inflate(whole, found) if found else whole:
         yield data
 
 
-async def _chain(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def chain(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What was read already, and then the rest."""
     if head:
         yield head
     async for chunk in rest:

@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..settings import Settings
 from ..store import Store, StoreError
-from .body import as_format
+from .body import as_format, recognised
 from .errors import BadOption
 from .fetch_errors import TryLater, Unfetchable
 from .folder import open_file
@@ -24,8 +25,13 @@ class Fetched:
     media_type: str | None = None
     content_encoding: str | None = None
 
-    def format(self, given: str | None) -> Format:
-        """How to read it: as given, else as a name says, else as the reply did; or BadOption."""
+    async def format(self, given: str | None) -> Format:
+        """How to read it: as given, else as a name says, or the reply, or its bytes; BadOption."""
+        tell = partial(self._told, given)
+        kind, self.body = await recognised(tell, self.body, is_given=given is not None)
+        return kind
+
+    def _told(self, given: str | None) -> Format:
         for name in self.names:
             try:
                 return detect(given, name)

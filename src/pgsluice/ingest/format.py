@@ -6,17 +6,20 @@ import msgspec
 
 from .errors import BadOption
 
-FormatName = Literal["csv", "ndjson", "json", "xlsx"]
+FormatName = Literal["csv", "ndjson", "json", "xlsx", "parquet"]
 CompressionName = Literal["gzip", "zstd"]
 
 ACCEPTED = (
-    "say format=csv, ndjson, json or xlsx, or give the file a name that ends in .csv, .tsv, "
-    ".ndjson, .jsonl, .json or .xlsx (each also with .gz or .zst), or send a content type "
-    "text/csv, application/x-ndjson, application/json or "
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    "say format=csv, ndjson, json, xlsx or parquet, or give the file a name that ends in .csv, "
+    ".tsv, .ndjson, .jsonl, .json, .xlsx or .parquet (each also with .gz or .zst), or send a "
+    "content type text/csv, application/x-ndjson, application/json, "
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet or "
+    "application/vnd.apache.parquet"
 )
 # Formats whose bytes are no text.
-BINARY: tuple[FormatName, ...] = ("xlsx",)
+BINARY: tuple[FormatName, ...] = ("xlsx", "parquet")
+# With what a Parquet file begins.
+PARQUET = b"PAR1"
 
 _FORMATS: dict[str, FormatName] = {
     "csv": "csv",
@@ -27,6 +30,8 @@ _FORMATS: dict[str, FormatName] = {
     "json": "json",
     "xlsx": "xlsx",
     "xlsm": "xlsx",
+    "parquet": "parquet",
+    "pq": "parquet",
 }
 _COMPRESSIONS: dict[str, CompressionName] = {"gz": "gzip", "gzip": "gzip", "zst": "zstd"}
 _CONTENT_TYPES: dict[str, FormatName] = {
@@ -40,6 +45,8 @@ _CONTENT_TYPES: dict[str, FormatName] = {
     "application/json": "json",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
     "application/vnd.ms-excel.sheet.macroenabled.12": "xlsx",
+    "application/vnd.apache.parquet": "parquet",
+    "application/x-parquet": "parquet",
 }
 
 
@@ -49,6 +56,11 @@ class Format(msgspec.Struct, frozen=True):
     format: FormatName
     compression: CompressionName | None = None
     delimiter: bytes | None = None
+
+
+def suffixes() -> dict[str, FormatName]:
+    """The endings of file names that say a format, and which each says."""
+    return dict(_FORMATS)
 
 
 def detect(

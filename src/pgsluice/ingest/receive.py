@@ -16,8 +16,10 @@ from .format import FormatName
 from .intake import Intake, UploadIntake
 from .json import JsonReader
 from .lines import LineReader
+from .parquet import ParquetOptions, ParquetReader
 from .pieces import MAX_RECORD_BYTES, Piece
 from .source import Source
+from .spooled import SpooledReader
 from .xlsx import SheetOptions, XlsxReader
 
 SEGMENT_BYTES = 64 * 1024 * 1024
@@ -166,7 +168,7 @@ class Upload:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._source.close()
-            if isinstance(self._reader, XlsxReader):
+            if isinstance(self._reader, SpooledReader):
                 self._reader.dispose()
         self.totals.lines = self._reader.line - 1
         return self.totals
@@ -185,7 +187,7 @@ class Upload:
 
     def _new_reader(
         self, delimiter: bytes | None, limit: int, sheet: SheetOptions
-    ) -> CsvReader | XlsxReader | LineReader | JsonReader:
+    ) -> CsvReader | SpooledReader | LineReader | JsonReader:
         if self._format == "ndjson":
             return LineReader(limit)
         if self._format == "json":
@@ -194,16 +196,21 @@ class Upload:
         null = "" if given is None else str(given)
         if self._format == "xlsx":
             return XlsxReader(sheet, null, limit)
+        if self._format == "parquet":
+            return ParquetReader(ParquetOptions(null, sheet.point, sheet.max_bytes), limit)
         if chosen := self._options.get("delimiter"):
             delimiter = _DELIMITERS.get(str(chosen), str(chosen)).encode()
         return CsvReader(delimiter, null, limit)
 
     async def _begin(self) -> Job:
         reader, header, options = self._reader, None, self._options
-        if isinstance(reader, CsvReader | XlsxReader):
+        if isinstance(reader, CsvReader | SpooledReader):
             await self._find_header(reader)
             header = reader.header
             options = options | {"delimiter": reader.delimiter.decode()}
+            if isinstance(reader, ParquetReader):
+                # its nulls are what they are: the marker has been taken care of
+                options["null"] = ""
         async with self._pool.connection() as conn:
             reply = await self._intake.begin(
                 conn,
@@ -213,11 +220,11 @@ class Upload:
                 file_name=self._file_name,
             )
         job = msgspec.convert(reply, Job)
-        if isinstance(reader, CsvReader | XlsxReader):
+        if isinstance(reader, CsvReader | SpooledReader):
             self._pieces, self._idle = self._after_header(reader, job.shape), False
         return job
 
-    async def _find_header(self, reader: CsvReader | XlsxReader) -> None:
+    async def _find_header(self, reader: CsvReader | SpooledReader) -> None:
         piece: Piece | None = None
         while reader.header is None and not (self._ended and piece is None):
             if not self._ended:
@@ -226,7 +233,7 @@ class Upload:
             piece = await self._work()
             await self._beat_if_due()
 
-    def _after_header(self, reader: CsvReader | XlsxReader, shape: str) -> Iterator[Piece]:
+    def _after_header(self, reader: CsvReader | SpooledReader, shape: str) -> Iterator[Piece]:
         yield from reader.start(shape)
         if self._ended:
             yield from reader.close()

@@ -5,7 +5,7 @@ import hashlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import Any
 
 from ..compression import packing
@@ -13,8 +13,9 @@ from ..copy import Tally, copy_out, one_snapshot
 from ..database import Connection, Error, Jsonb, Pool, call, own_role
 from ..errors import ProblemError, sentence
 from ..logins import Logins, enter
+from ..made_files import writer_of
+from ..replica import Replica
 from ..store import Store, StoreError
-from ..workbook_writer import WorkbookWriter
 
 log = logging.getLogger("pgsluice.work")
 
@@ -25,11 +26,12 @@ _CLEAN_SECONDS = 10.0
 class Exports:
     """A hand for exports: takes the oldest that waits and carries it out whole."""
 
-    def __init__(self, pool: Pool, store: Store, logins: Logins) -> None:
+    def __init__(self, pool: Pool, store: Store, logins: Logins, replica: Replica) -> None:
         """Each export holds a connection of `pool` to its end, and another now and then."""
         self._pool = pool
         self._store = store
         self._logins = logins
+        self._replica = replica
 
     async def once(self) -> float | None:
         """Take an export, if there is one, and bring it to its end."""
@@ -37,17 +39,26 @@ class Exports:
             taken = await call(conn, "take_export")
         if taken is None:
             return None
-        await _Attempt(self._pool, self._store, self._logins, taken).carry_out()
+        await _Attempt(self._pool, self._store, self._logins, self._replica, taken).carry_out()
         return 0
 
 
 class _Attempt:
     """One attempt at an export, under its lease."""
 
-    def __init__(self, pool: Pool, store: Store, logins: Logins, taken: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        store: Store,
+        logins: Logins,
+        replica: Replica,
+        taken: dict[str, Any],
+    ) -> None:
         self._pool = pool
         self._store = store
         self._logins = logins
+        self._replica = replica
+        self._is_elsewhere = False  # on the replica
         self._login: str | None = taken["login"]
         self._resource = taken["resource"]
         self._lease = {"job_id": taken["job_id"], "attempt": taken["attempt"]}
@@ -87,12 +98,16 @@ class _Attempt:
     async def _work(self) -> bool:
         async with self._pool.connection() as conn:
             snapshot = await call(conn, "snapshot_place")
-            async with one_snapshot(conn):
+            async with AsyncExitStack() as stack:
+                reader = await self._replica_session(conn, stack)
+                if reader is None:
+                    await stack.enter_async_context(one_snapshot(conn))
                 files = await call(conn, "export_begin", **self._lease)
                 if files is None:
                     return False
-                async with self._reader(conn) as reader:
-                    made = [await self._write(conn, reader, file) for file in files]
+                if reader is None:
+                    reader = await stack.enter_async_context(self._reader(conn))
+                made = [await self._write(conn, reader, file) for file in files]
             # From here on it may be done though the reply is lost: the files must stay.
             self._finishing = True
             is_ours = await call(
@@ -100,6 +115,25 @@ class _Attempt:
             )
             self._finishing = bool(is_ours)
             return self._finishing
+
+    async def _replica_session(self, conn: Connection, stack: AsyncExitStack) -> Connection | None:
+        """A session on the replica; None when the primary is to be read.
+
+        Then no transaction is held open on the primary: whoever cancels finds nobody to wait for,
+        and we learn of it by the next beat.
+        """
+        # what broke off there once is read from the primary, and so is what a login reads
+        is_first = self._lease["attempt"] == 1
+        if self._login is not None or not is_first or not self._replica.is_wanted:
+            return None
+        place = await call(conn, "source_place")
+        try:
+            reader = await stack.enter_async_context(self._replica.snapshot(place))
+        except (Error, ProblemError) as exc:
+            self._replica.give_up(exc)
+            return None
+        self._is_elsewhere = True
+        return reader
 
     @asynccontextmanager
     async def _reader(self, conn: Connection) -> AsyncIterator[Connection]:
@@ -156,20 +190,28 @@ class _Attempt:
         about = await call(
             conn, "export_copy_part", job_id=self._lease["job_id"], resource=resource
         )
-        if reader is not conn:
+        if "fence" in about:
             await enter(reader, about)
+        elif self._is_elsewhere:
+            await call(reader, "read_as", role=about["role"], search_path=about["search_path"])
         self._part, size = Tally(), 0
-        sheet = WorkbookWriter(about["sheet"]) if "sheet" in about else None
-        async with aclosing(copy_out(reader, about["copy"], tally=self._part)) as blocks:
-            async for block in blocks:
-                size += len(block)
-                data = await asyncio.to_thread(sheet.add, block) if sheet else block
-                if data:
-                    yield data
-        if sheet:
-            yield await asyncio.to_thread(sheet.end)
+        writer = writer_of(about)
+        try:
+            async with aclosing(copy_out(reader, about["copy"], tally=self._part)) as blocks:
+                async for block in blocks:
+                    size += len(block)
+                    data = await asyncio.to_thread(writer.add, block) if writer else block
+                    if data:
+                        yield data
+            if writer:
+                yield await asyncio.to_thread(writer.end)
+        finally:
+            if writer:
+                writer.close()
         # the next part is SQL's again, not the role's of an API key
         await own_role(conn)
+        if self._is_elsewhere:
+            await own_role(reader)
         rows = 0 if size == len(about["empty"]) else self._part.rows
         self._rows, self._part = self._rows + rows, Tally()
         made["rows"] += rows
@@ -197,6 +239,9 @@ class _Attempt:
             said = sentence(error.diag.message_primary or said, error.diag.message_hint)
             if not sqlstate.startswith("IO"):
                 said = f"{said} (SQLSTATE {sqlstate})"
+            if self._is_elsewhere:
+                # the primary may do what a replica does not: the next attempt is there
+                sqlstate = None
         is_refused = False
         if isinstance(error, ProblemError):
             said, sqlstate = error.detail, f"IO{error.status}"

@@ -133,7 +133,7 @@ class Fetches:
         """The file into the stage, and the job on to its next phase."""
         settings, options = self._settings, fetch.options
         async with opened(settings, fetch.source, fetch.file_name) as file:
-            kind = file.format(fetch.format)
+            kind = await file.format(fetch.format)
             upload = Upload(
                 self._pool,
                 format_name=kind.format,

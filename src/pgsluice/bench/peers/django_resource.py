@@ -1,8 +1,10 @@
 """django-import-export: a resource in bulk mode, tuned as its documentation says."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import django
 import tablib
@@ -62,7 +64,7 @@ def _model(task: Task) -> Any:
 
 
 def _resource(task: Task) -> Any:
-    from import_export import resources, widgets
+    from import_export import resources
     from import_export.instance_loaders import CachedInstanceLoader
 
     options = {
@@ -79,17 +81,24 @@ def _resource(task: Task) -> Any:
     written = [name for name in task.columns if name not in ("id", task.key)]
     body = {"Meta": type("Meta", (), options), "get_bulk_update_fields": lambda _self: written}
     made = type("Rows", (resources.ModelResource,), body)()
-    for field in made.fields.values():
-        if isinstance(field.widget, widgets.CharWidget):
-            field.default = None  # for an empty cell
-        if isinstance(field.widget, widgets.SimpleArrayWidget):
-            field.clean = _array(field.column_name)
+    for name, kind in task.columns.items():
+        made.fields[name].default = None  # for an empty cell
+        # what it has no widgets for stays text, which no row in the table equals
+        if kind in _READ:
+            made.fields[name].clean = _cell(name, _READ[kind])
     return made
 
 
-def _array(column: str) -> Any:
+def _cell(column: str, read: Callable[[str], Any]) -> Callable[..., Any]:
+    return lambda row, **_: read(row[column]) if row[column] else None
+
+
+def _array(text: str) -> list[str]:
     """The array as the cleaned file has it: {a,b}."""
-    return lambda row, **_: row[column].strip("{}").split(",")
+    return text.strip("{}").split(",")
+
+
+_READ: dict[str, Callable[[str], Any]] = {"uuid": UUID, "text[]": _array}
 
 
 def load(task: Task) -> None:

@@ -138,6 +138,7 @@ begin;
 \ir ../sql/core/metrics.sql
 \ir ../sql/core/idempotency.sql
 \ir ../sql/core/key.sql
+\ir ../sql/core/key_limits.sql
 \ir ../sql/core/cancel.sql
 \ir ../sql/core/retry.sql
 \ir ../sql/core/retention.sql

@@ -3,12 +3,14 @@
 `--pg 16` or PGSLUICE_TEST_PG=16 takes another version of the embedded extra than 18.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -64,10 +66,29 @@ def pg_bindir(pg_major: int) -> Path:
 @pytest.fixture(scope="session")
 def open_tmp() -> Iterator[Path]:
     """A directory that the server's user can enter, as pytest's own is not when root runs it."""
-    path = Path(tempfile.mkdtemp(prefix="pgsluice-test-", dir=_quick_place()))
+    place = _quick_place()
+    for old in place.glob("pgsluice-test-*"):
+        with suppress(OSError):  # those who run hold theirs
+            os.close(_hold(old, os.O_RDWR))
+            shutil.rmtree(old, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix=".pgsluice-test-", dir=place))
     path.chmod(0o755)
+    held = _hold(path, os.O_RDWR | os.O_CREAT)
+    path = path.rename(place / path.name[1:])
     yield path
     shutil.rmtree(path)
+    os.close(held)
+
+
+def _hold(folder: Path, how: int) -> int:
+    """Lock the folder until the handle is closed or its process has ended, however it ended."""
+    handle = os.open(folder / "held", how, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 def _quick_place() -> Path:

@@ -14,7 +14,8 @@ from pgsluice.bench import picture
 from pgsluice.bench.contenders import EXPORTS, FLOOR, OURS, PSQL, SCRIPT, Case, Contender
 from pgsluice.bench.meter import Meter
 from pgsluice.bench.peers.listing import BATCH
-from pgsluice.bench.place import BenchError, Place
+from pgsluice.bench.place import Place, TooSlowError
+from pgsluice.bench.report import summary
 from pgsluice.bench.runs import measure
 from pgsluice.bench.sets import SETS, write
 
@@ -74,6 +75,7 @@ def test_costs_are_told_beside_the_yardstick(report: Any) -> None:
     assert case["by"][case["yardstick"]]["ratio"] == 1
     for costs in case["by"].values():
         assert 0 < costs["least"] <= costs["seconds"] <= costs["most"]
+        assert 0 < costs["ratio_least"] <= costs["ratio"] <= costs["ratio_most"]
         assert costs["wal_mb"] > 0
         assert costs["cpu_postgres"] is not None
     assert report["postgres"]["fsync"] == "off"  # as the tests' server has it: told, not assumed
@@ -101,8 +103,23 @@ def test_a_contender_that_leaves_other_rows_is_found_out(places: Place) -> None:
 
 
 def test_a_program_that_takes_too_long_is_ended(places: Place) -> None:
-    with pytest.raises(BenchError, match="sleep was ended"), Meter(places, 0.1) as meter:
+    too_slow = pytest.raises(TooSlowError, match=r"sh was ended after 0\.1 s")
+    with too_slow, Meter(places, 0.1) as meter:
+        meter.run(["sh", "-c", "sleep 60; true"])  # with a child, which ends too
+
+
+def test_a_contender_that_takes_too_long_is_told_and_not_run_again(places: Place) -> None:
+    def sleep(meter: Meter, case: Case) -> None:
+        begun.append(case.kind)
         meter.run(["sleep", "60"])
+
+    begun: list[str] = []
+    slow = Contender("slow", lambda _case: True, sleep)
+    found = measure(places, SETS["users"], ROWS, ["first"], [slow], runs=2, limit=0.1)
+    assert (found[0].over, found[0].failed, begun) == ({"slow": 0.1}, {}, ["first"])
+    told = summary(places, found, [slow], {}, 2)
+    assert told["cases"][0]["over_limit"] == {"slow": 0.1}
+    assert "&gt; 0.1 s" in picture.draw(told)
 
 
 def test_a_hundredth_of_the_records_is_bad_and_a_tenth_changes(tmp_path: Path) -> None:

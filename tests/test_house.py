@@ -73,7 +73,7 @@ def test_imports_have_one_direction() -> None:
         ("psycopg_pool", r"pgsluice\.database"),
         ("procrastinate", r"pgsluice\.(migrate|tasks)"),
         ("litestar", r"pgsluice\.(app|api\..+)"),
-        ("pyarrow", r"pgsluice\.(parquet\.(read|write|texts|values)|bench\.peers\..+)"),
+        ("pyarrow", r"pgsluice\.(parquet\.(batches|read|write|texts|values)|bench\.peers\..+)"),
     ],
 )
 def test_a_library_is_imported_only_where_it_belongs(library: str, allowed: str) -> None:

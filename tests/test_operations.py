@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,14 @@ def test_the_image_is_not_root_and_tells_how_it_is() -> None:
     last = text[text.rindex("FROM ") :]
     assert re.search(r"^USER [1-9]\d*$", last, re.MULTILINE)
     assert "HEALTHCHECK" in last
+
+
+def test_the_image_is_built_of_what_the_wheel_needs_and_nothing_else() -> None:
+    lines = (TOP / ".dockerignore").read_text().splitlines()
+    assert "*" in lines, "what is not named stays out: settings, secrets, data"
+    let_in = {line[1:] for line in lines if line.startswith("!")}
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {Path(name).parts[0] for name in (*wheel["packages"], *wheel["force-include"])}
+    needed |= {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
+    assert let_in == needed

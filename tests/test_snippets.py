@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from psycopg import sql
@@ -17,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pgsluice.aliases import KNOWN
 from pgsluice.settings import Settings, env_name
 
-from .conftest import TOP, Databases, Service
+from .conftest import TOP, Databases, address, serve, stop
 from .snippets import (
     LANGUAGES,
     MARKER,
@@ -109,12 +111,19 @@ def programs(folder: Path, bindir: Path) -> str:
     return os.pathsep.join([str(ours), str(bindir), os.environ["PATH"]])
 
 
+def url(dsn: str) -> str:
+    """The address of a database in the form that people write."""
+    at = conninfo_to_dict(dsn)
+    who = f"{at['user']}:{quote(str(at['password']), safe='')}"
+    return f"postgresql://{who}@{at['host']}:{at['port']}/{at['dbname']}"
+
+
 def told(dsn: str) -> dict[str, str]:
-    """How libpq's programs find the database."""
+    """How libpq's programs find the server and the database."""
     found = conninfo_to_dict(dsn)
     names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
     known = {f"PG{name}": str(found[key]) for key, name in names.items()}
-    return {**known, "PGDATABASE": str(found["dbname"])}
+    return {**known, "PGDATABASE": str(found["dbname"]), "DATABASE_URL": url(dsn)}
 
 
 @pytest.fixture
@@ -136,33 +145,18 @@ class Place:
     def here(self, text: str) -> str:
         """A text of the page with the addresses of this run."""
         for told, port in self.ports.items():
-            text = re.sub(rf"(?<![\d,.]){told}(?![\d,])", port, text)
+            text = re.sub(rf"(?<=[: ]){told}(?![\d,])", port, text)
         return text.replace(DATABASE, self.dsn)
 
 
 @pytest.fixture
 def place(
-    request: pytest.FixtureRequest,
-    folder: Path,
-    pg_bindir: Path,
-    start_service: Callable[..., Service],
-    clone: Callable[[], str],
-) -> Place:
+    request: pytest.FixtureRequest, folder: Path, pg_bindir: Path, clone: Callable[[], str]
+) -> Iterator[Place]:
     """A service for the page, unless it starts one itself: then a free port, and a database."""
     page = request.getfixturevalue("page")
     ports = {port: str(free_port()) for port in PORTS}
-    found = {}
-    if is_made(page):
-        dsn = clone()
-    elif not any(block.serves for block in run_of(page)):
-        service = start_service()
-        dsn, ports["8080"] = service.dsn, service.url.rpartition(":")[2]
-    elif BARE in page.read_text(encoding="utf-8"):
-        dsn = ""
-    else:
-        dsn = clone()
-    if dsn:
-        found = {**told(dsn), "DATABASE_URL": dsn}
+    dsn = "" if BARE in page.read_text(encoding="utf-8") else clone()
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -172,17 +166,23 @@ def place(
         "PATH": programs(folder, pg_bindir),
         "PYTHONPATH": str(TOP / "src"),
         "LC_ALL": "C.UTF-8",
-        "SLUICE_PORT": ports["8080"],
-        "SLUICE_URL": f"http://127.0.0.1:{ports['8080']}",
     }
-    return Place({**kept, **found, **known}, ports, dsn)
+    if dsn:
+        known |= told(dsn)
+    with ExitStack() as after:
+        if not is_made(page) and not any(block.serves for block in run_of(page)):
+            process = serve(cwd=folder, DATABASE_URL=dsn)
+            after.callback(stop, process)
+            ports["8080"] = address(process).rpartition(":")[2]
+        known |= {"SLUICE_PORT": ports["8080"], "SLUICE_URL": f"http://127.0.0.1:{ports['8080']}"}
+        yield Place({**kept, **known}, ports, url(dsn) if dsn else "")
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(TOP)))
 def test_a_page_does_what_it_says(page: Path, folder: Path, place: Place) -> None:
     found = todo(page)
     done = subprocess.run(
-        ["bash", "-c", place.here(script(found))], cwd=folder, env=place.environ, timeout=180,
+        ["bash", "-c", place.here(script(found))], cwd=folder, env=place.environ, timeout=400,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
     printed = done.stdout.split(MARKER)

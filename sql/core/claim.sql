@@ -73,7 +73,8 @@ as $$
 begin
     perform sluice.fail_job(p_job_id, 'The import could not go on', format(
         'the %s was begun %s times and never came to its end: each time its session or its worker '
-        'was ended, or the statement was cancelled from outside (statement_timeout?). '
+        'was ended, the statement was cancelled from outside (statement_timeout?), or the disk had no '
+        'room for a note of how it went. '
         'The logs of Postgres and of the workers say why; when that is mended, retry the import: '
         'its data is kept, and what is merged is left unchanged', p_what, p_tries
     ));

@@ -113,13 +113,9 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_job sluice.job;
+    v_job constant sluice.job := sluice.leased_job(job_id, attempt);
 begin
-    select j.* into v_job from sluice.job as j
-    where j.job_id = export_finish.job_id and j.attempts = attempt and j.worker is not null
-        and j.state = 'processing'
-    for update;
-    if not found then
+    if v_job.job_id is null then
         return false;
     end if;
     insert into sluice.export_file (
@@ -180,11 +176,7 @@ declare
         left(sqlstate, 2) not in ('08', '40', '53', '55', '57', '58') and sqlstate not like 'IO5%', false
     );
 begin
-    perform from sluice.job as j
-    where j.job_id = export_fail.job_id and j.attempts = attempt and j.worker is not null
-        and j.state = 'processing'
-    for update;
-    if not found then
+    if (sluice.leased_job(job_id, attempt)).job_id is null then
         return null;
     elsif v_lasting then
         perform sluice.fail_job(job_id, 'The export failed', error);

@@ -183,12 +183,9 @@ declare
     v_job sluice.job;
 begin
     if sluice.hold_job(p_job_id) then
-        select j.* into v_job from sluice.job as j
-        where j.job_id = p_job_id and j.attempts = p_attempt and j.worker is not null
-            and j.state = 'pending' and j.phase = 'fetch'
-        for update;
+        v_job := sluice.leased_job(p_job_id, p_attempt);
     end if;
-    if v_job.job_id is null then
+    if v_job.phase is distinct from 'fetch' then
         raise exception 'import % is no longer fetched by this attempt', p_job_id using
             errcode = 'IO409';
     end if;

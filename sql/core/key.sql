@@ -78,14 +78,8 @@ begin
         raise exception 'unknown profile %', quote_literal(left(profile, 200)) using
             errcode = 'IO400',
             hint = 'profiles are realworld and nest; leave it out for the default';
-    elsif rate_limit < 1 then
-        raise exception 'rate_limit must be 1 or more requests a minute' using errcode = 'IO400';
-    elsif max_uploads < 1 or max_bytes_per_day < 1 then
-        raise exception 'max_uploads and max_bytes_per_day must be 1 or more' using
-            errcode = 'IO400', hint = 'leave them out for no limit';
-    elsif expires_at <= clock_timestamp() then
-        raise exception 'expires_at lies in the past' using errcode = 'IO400';
     end if;
+    perform sluice.check_key_limits(rate_limit, expires_at, max_uploads, max_bytes_per_day);
     select r into v_bad from unnest(resources) as r
     where not exists (select from sluice.resource as e where e.name = r)
     limit 1;
@@ -196,15 +190,26 @@ select
 from sluice.api_key as k;
 comment on view sluice.api_keys is 'The API keys, without their hashes.';
 
+create or replace function sluice.api_key_json(p_name text)
+returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select to_jsonb(k) || jsonb_build_object(
+    'created_at', sluice.utc(k.created_at), 'last_used_at', sluice.utc(k.last_used_at),
+    'expires_at', sluice.utc(k.expires_at), 'revoked_at', sluice.utc(k.revoked_at)
+)
+from sluice.api_keys as k
+where k.name = p_name;
+end;
+comment on function sluice.api_key_json(text) is 'An API key as the API lists it; null: none.';
+
 create or replace function sluice.api_keys_json()
 returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
-select coalesce(jsonb_agg(to_jsonb(k) || jsonb_build_object(
-    'created_at', sluice.utc(k.created_at), 'last_used_at', sluice.utc(k.last_used_at),
-    'expires_at', sluice.utc(k.expires_at), 'revoked_at', sluice.utc(k.revoked_at)
-) order by k.created_at), '[]')
+select coalesce(jsonb_agg(sluice.api_key_json(k.name) order by k.created_at), '[]')
 from sluice.api_keys as k;
 end;
 comment on function sluice.api_keys_json() is 'The API keys as the API lists them.';

@@ -71,6 +71,24 @@ comment on function sluice.take_lease(text, text) is
  whose taker has died: no heartbeat for 20 s. Its attempts is the token of the lease. One that was
  taken five times in vain fails. Null when there is none.';
 
+create or replace function sluice.leased_job(p_job_id uuid, p_attempt integer)
+returns sluice.job
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job sluice.job;
+begin
+    select j.* into v_job from sluice.job as j
+    where j.job_id = p_job_id and j.attempts = p_attempt and j.worker is not null
+        and j.state in ('pending', 'processing')
+    for update;
+    return v_job;
+end;
+$$;
+comment on function sluice.leased_job(uuid, integer) is
+'The job on which an attempt has its lease, locked; null when it is lost.';
+
 create or replace function sluice.beat_job(job_id uuid, attempt integer)
 returns boolean
 language plpgsql volatile

@@ -61,6 +61,7 @@ _API = (
     exports.stream_export,
     keys.list_keys,
     keys.create_key,
+    keys.update_key,
     keys.rotate_key,
     keys.revoke_key,
     export_jobs.post_export,

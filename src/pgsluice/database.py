@@ -180,14 +180,14 @@ def _told(exc: Error, dsn: str) -> ProblemError:
 async def connect(dsn: str, login: str, stall: int = STALL_SECONDS) -> Connection:
     """A session of a login, as those of pools are; ProblemError (503) says why there is none."""
     given = conninfo_to_dict(dsn).get("options") or ""
+    where = make_conninfo(
+        dsn,
+        options=f"{_DEFAULT_OPTIONS} {given} {_STARTUP_OPTIONS}",
+        application_name=f"pgsluice {login}",
+        **network(dsn, stall),
+    )
     try:
-        conn = await AsyncConnection.connect(
-            dsn,
-            autocommit=True,
-            options=f"{_DEFAULT_OPTIONS} {given} {_STARTUP_OPTIONS}",
-            application_name=f"pgsluice {login}",
-            **network(dsn, stall),  # type: ignore[arg-type]
-        )
+        conn = await AsyncConnection.connect(where, autocommit=True)
         await _configure(conn, dsn, stall)
     except Error as exc:
         # the server's own words, without its address

@@ -66,7 +66,7 @@ ERROR_CODES = {
         do="Map it by option `mapping`, or pass over such names with `unknown_fields=ignore`.",
     ),
     "write": Fault(
-        means="Only the write revealed it: a trigger raised, a row was locked or changed meanwhile, "
+        means="Only the write revealed it: a trigger raised, a row was locked or changed, "
         "or the key's role may not. `sqlstate` is Postgres's.",
         do="The message says why; what was a race comes out right when the record is sent again.",
     ),

@@ -1,5 +1,6 @@
 """API keys: who may do what, how often, and as whom."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -200,6 +201,64 @@ def test_keys_are_made_and_listed_over_http(admin: httpx.Client, guarded: Any) -
         is_problem(admin.post("/v1/keys", json=wrong), 400)
 
 
+def test_limits_of_a_key_are_changed_over_http(new_key: NewKey, admin: httpx.Client) -> None:
+    client = new_key(rate_limit=50, max_uploads=3)
+    path = f"/v1/keys/{client.headers['X-Name']}"
+    changed = admin.patch(
+        path, json={"rate_limit": 70, "max_uploads": None, "expires_at": "2100-01-01T00:00:00Z"}
+    )
+    assert changed.status_code == 200
+    listed = admin.get("/v1/keys").json()["keys"]
+    assert changed.json() == next(k for k in listed if k["name"] == client.headers["X-Name"])
+    assert {
+        name: changed.json()[name]
+        for name in ("rate_limit", "max_uploads", "max_bytes_per_day", "expires_at", "state")
+    } == {
+        "rate_limit": 70, "max_uploads": None, "max_bytes_per_day": None,
+        "expires_at": "2100-01-01T00:00:00.000000Z", "state": "active",
+    }  # fmt: skip
+    assert client.get("/v1/jobs").headers["ratelimit-limit"] == "70"
+    assert admin.patch(path, json={}).json()["rate_limit"] == 70
+    for wrong in (
+        {"rate_limit": 0},
+        {"max_bytes_per_day": "much"},
+        {"expires_at": "2020-01-01T00:00:00Z"},
+        {"expires_at": "2100-01-01"},
+        {"scopes": ["admin"]},
+        [],
+    ):
+        is_problem(admin.patch(path, json=wrong), 400)
+    is_problem(client.patch(path, json={"rate_limit": None}), 403)
+    is_problem(admin.patch("/v1/keys/nobody", json={}), 404)
+    admin.delete(path)
+    is_problem(admin.patch(path, json={"expires_at": None}), 404)
+
+
+def test_an_expired_key_is_good_again_once_its_expiry_is_moved(
+    new_key: NewKey, conn: psycopg.Connection, admin: httpx.Client
+) -> None:
+    client = new_key()
+    name = client.headers["X-Name"]
+    conn.execute("update sluice.api_key set expires_at = now() where name = %s", [name])
+    assert admin.patch(f"/v1/keys/{name}", json={"rate_limit": 60}).json()["state"] == "expired"
+    is_problem(client.get("/v1/jobs"), 401)
+    assert admin.patch(f"/v1/keys/{name}", json={"expires_at": None}).json()["state"] == "active"
+    assert client.get("/v1/jobs").status_code == 200
+
+
+def test_sql_changes_limits_only(new_key: NewKey, conn: psycopg.Connection) -> None:
+    name = new_key().headers["X-Name"]
+    for changes, why in (
+        ('{"scopes": "{admin}"}', "'scopes' of a key cannot be changed"),
+        ('{"max_uploads": 1e12}', "a limit is not what it should be"),
+        ('{"expires_at": "soon"}', "a limit is not what it should be"),
+        ("[]", "changes must be an object"),
+    ):
+        with pytest.raises(psycopg.Error, match=why) as refused:
+            conn.execute("select sluice.update_api_key(%s, %s)", [name, changes])
+        assert refused.value.sqlstate == "IO400"
+
+
 def test_the_same_idempotency_key_of_two_callers_is_two(new_key: NewKey) -> None:
     one, other = new_key(), new_key()
     for client in (one, other):
@@ -315,6 +374,17 @@ def test_the_command_makes_the_first_key(start_service: Any) -> None:
     is_problem(httpx.get(f"{service.url}/v1/jobs"), 401)
     assert httpx.get(f"{service.url}/v1/jobs", headers={"X-API-Key": made}).status_code == 200
     assert "first" in key("list")
+    assert "30 requests a minute, 2 uploads" in key(
+        "update", "first", "--rate-limit", "30", "--max-uploads", "2", "--days", "9"
+    )
+    changed = json.loads(
+        key("update", "first", "--json", "--days", "none", "--max-uploads", "none")
+    )
+    assert (changed["rate_limit"], changed["max_uploads"], changed["expires_at"]) == (
+        30,
+        None,
+        None,
+    )
     rotated = key("rotate", "first", "--overlap", "0")
     is_problem(httpx.get(f"{service.url}/v1/jobs", headers={"X-API-Key": made}), 401)
     assert httpx.get(f"{service.url}/v1/jobs", headers={"X-API-Key": rotated}).status_code == 200

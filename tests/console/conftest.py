@@ -24,8 +24,11 @@ _FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
+PHONE = {"width": 360, "height": 740}
 # What a browser says by itself of a reply that a test has asked for.
-_ASKED_FOR = re.compile(r"the server responded with a status of 4\d\d|ERR_UPLOAD_FILE_CHANGED")
+_ASKED_FOR = re.compile(
+    r"the server responded with a status of 4\d\d|ERR_UPLOAD_FILE_CHANGED|ERR_CONNECTION_"
+)
 
 
 @pytest.fixture(scope="package")

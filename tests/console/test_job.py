@@ -14,8 +14,8 @@ import pytest
 from openpyxl import Workbook
 from playwright.sync_api import Page, expect
 
-from ..conftest import Service
-from .conftest import faults, fits
+from ..conftest import Service, address, serve, stop
+from .conftest import PHONE, faults, fits
 
 BAD = (
     "email;name;role;active;metadata\n"
@@ -78,18 +78,28 @@ def test_rejects_of_a_csv_file_are_mended_in_place(
     expect(page.get_by_text("3 records mended")).to_be_visible()
     page.get_by_role("button", name="Check the mended (dry run)").click()
     expect(page.get_by_text("It would be 3 new rows")).to_be_visible()
-    page.go_back()
 
-    # what was typed is gone with the page; a new mending is its own
-    mend(page, service, job)
-    page.get_by_label("email, row 2").fill("bob@example.org")
+    # neither the way back nor a reload loses what was typed
+    page.go_back()
+    expect(page.get_by_text("3 records mended")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("name, row 2")).to_have_value('Bob "B"; jr')
+    expect(page.get_by_label("Record 4 as it was sent")).to_have_value(
+        "raw@example.org;Raw;reader;true;-"
+    )
+    page.get_by_role("button", name="Undo all").click()
+    expect(email).to_have_value("bob")
+    email.fill("bob@example.org")
     page.get_by_label("role, row 2").fill("author")
     page.get_by_label("active, row 2").fill("")
     page.get_by_label("name, row 2").fill('Bob "B"; jr')
     page.get_by_role("button", name="Import the mended").click()
     expect(page.get_by_role("heading", name="people.mended.csv into users")).to_be_visible()
     expect(page.get_by_text("1 new row, 0 changed")).to_be_visible()
-    expect(page.get_by_role("link", name=job["job_id"])).to_be_visible()
+    page.get_by_role("link", name=job["job_id"]).click()
+    # what was sent is not offered again
+    expect(page.get_by_role("heading", name="people.csv into users")).to_be_visible()
+    expect(page.get_by_role("heading", name="Mend rejects")).to_have_count(0)
     [bob] = rows(http, email="bob@example.org")
     # an emptied cell was null, so the column's default was taken
     assert (bob["name"], bob["role"], bob["active"]) == ('Bob "B"; jr', "author", True)
@@ -124,6 +134,7 @@ def test_a_workbook_goes_in_and_its_rejects_are_mended(
     book = Workbook()
     sheet = book.active
     assert sheet
+    book.create_sheet("Notes & more").append(["nothing"])
     for line in (
         ["E-Mail", "name", "role"],
         ["wes@example.org", "Wes", "king"],
@@ -133,10 +144,12 @@ def test_a_workbook_goes_in_and_its_rejects_are_mended(
     book.save(tmp_path / "users of may.xlsx")
     page = visit(service, "/import")
     page.set_input_files("input[type=file]", tmp_path / "users of may.xlsx")
+    # the page looks into the sheet as the service does
     expect(page.get_by_label("Resource")).to_have_value("users")
-    page.get_by_role("button", name="Import without a dry run").click()
-    expect(page.get_by_text("the file has a field 'E-Mail'")).to_be_visible()
-    sheet["A1"] = "email"
+    expect(page.get_by_role("row", name="role role same name")).to_contain_text("king · reader")
+    page.get_by_role("button", name="Take E-Mail as email").click()
+    expect(page.get_by_text("chosen here")).to_be_visible()
+    sheet["A2"] = "west@example.org"
     book.save(tmp_path / "users of may.xlsx")
     # browsers look at the second of a change, and this one may be the same
     later = time.time() + 10
@@ -153,7 +166,74 @@ def test_a_workbook_goes_in_and_its_rejects_are_mended(
     page.get_by_role("button", name="Import the mended").click()
     expect(page.get_by_role("heading", name="users of may.mended.csv")).to_be_visible()
     expect(page.get_by_text("1 new row")).to_be_visible()
-    assert rows(http, email="wes@example.org")[0]["role"] == "author"
+    assert rows(http, email="west@example.org")[0]["role"] == "author"
+
+
+def test_a_file_may_hold_anything(
+    visit: Callable[..., Page], service: Service, http: httpx.Client, post: Callable[..., Any]
+) -> None:
+    file = io.StringIO()
+    csv.writer(file).writerows(
+        [
+            ["email", "name", "role"],
+            ["<script>alert(1)</script>", "<b>Bold</b>", "<img src=x onerror=alert(2)>"],
+            ["lines@example.org", "one\r\ntwo", "king"],
+            ["מרחבא", "😀" * 300, "reader"],
+        ]
+    )
+    job = post("<img src=x onerror=alert(0)>.csv", file.getvalue())
+    page = visit(service, f"/jobs/{job['job_id']}", viewport=PHONE)
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        "<img src=x onerror=alert(0)>.csv into users"
+    )
+    mend(page, service, job)
+    assert page.locator("main img, main script, main b b").count() == 0
+    expect(page.get_by_label("role, row 1")).to_have_value("<img src=x onerror=alert(2)>")
+    assert fits(page)
+    assert faults(page) == []
+    # a cell of several lines keeps them
+    name = page.get_by_label("name, row 2")
+    expect(name).to_have_value("one\ntwo")
+    name.fill("one\ntwo\nthree")
+    page.get_by_label("role, row 2").fill("reader")
+    page.get_by_role("button", name="Import the mended").click()
+    expect(page.get_by_text("1 new row, 0 changed")).to_be_visible()
+    [found] = rows(http, email="lines@example.org")
+    assert found["name"] == "one\r\ntwo\r\nthree"
+
+
+def test_nothing_is_lost_while_the_service_is_away(
+    visit: Callable[..., Page],
+    service: Service,
+    open_tmp: Path,
+    post: Callable[..., Any],
+) -> None:
+    def start(port: int) -> tuple[Service, Any]:
+        process = serve("--no-worker", "--port", str(port), cwd=open_tmp, DATABASE_URL=service.dsn)
+        return Service(address(process), service.dsn, process), process
+
+    job = post("away.csv", "email,name,role\nno,N,king\n")
+    other, process = start(0)
+    try:
+        page = visit(other, f"/jobs/{job['job_id']}")
+        mend(page, other, job)
+        page.get_by_label("email, row 1").fill("away@example.org")
+        page.get_by_label("role, row 1").fill("reader")
+        stop(process)
+        page.get_by_role("button", name="Import the mended").click()
+        expect(page.get_by_role("alert")).to_contain_text("The upload broke off")
+        page.get_by_role("link", name="Overview").click()
+        expect(page.get_by_role("heading", name="This page cannot be shown")).to_be_focused()
+        expect(page.get_by_text("The service does not answer.")).to_be_visible()
+        process = start(int(other.url.rpartition(":")[2]))[1]
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("heading", name="Overview")).to_be_focused()
+        page.go_back()
+        expect(page.get_by_label("role, row 1")).to_have_value("reader")
+        page.get_by_role("button", name="Import the mended").click()
+        expect(page.get_by_text("1 new row, 0 changed")).to_be_visible()
+    finally:
+        stop(process)
 
 
 def test_errors_are_paged_and_filtered(
@@ -161,7 +241,7 @@ def test_errors_are_paged_and_filtered(
 ) -> None:
     lines = "".join(f"no{n},N,king\n" for n in range(60))
     job = post("wrong.csv", "email,name,role\n" + lines)
-    page = visit(service, f"/jobs/{job['job_id']}", viewport={"width": 390, "height": 844})
+    page = visit(service, f"/jobs/{job['job_id']}", viewport=PHONE)
     table = page.get_by_role("region", name="Errors", exact=True).locator("tbody tr")
     expect(table).to_have_count(50)
     page.get_by_role("button", name="Next").click()
@@ -236,6 +316,22 @@ def test_a_key_is_asked_for_and_kept_out_of_sight(
     assert page.evaluate("[sessionStorage.length, localStorage.length]") == [0, 0]
     page.keyboard.press("Escape")
     expect(page.get_by_role("heading", name="This page cannot be shown")).to_be_visible()
+
+    # a key that goes while something is done: it is asked for, and the work goes on
+    page.get_by_role("button", name="Try again").click()
+    dialog.get_by_label("Key", exact=True).fill("open-sesame")
+    page.keyboard.press("Enter")
+    mend(page, locked, job)
+    page.get_by_label("email, row 1").fill("keyed@example.org")
+    page.evaluate("sessionStorage.setItem('pgsluice.key', 'gone')")
+    page.get_by_role("button", name="Import the mended").click()
+    expect(dialog).to_contain_text("unknown, revoked or expired")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("alert")).to_contain_text("No valid key")
+    page.get_by_role("button", name="Import the mended").click()
+    dialog.get_by_label("Key", exact=True).fill("open-sesame")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 new row, 0 changed")).to_be_visible()
 
 
 def test_colours_are_chosen_and_remembered(visit: Callable[..., Page], service: Service) -> None:

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import faults
+from .conftest import PHONE, faults
 
 Visit = Callable[..., Page]
 USERS = "email,name,role,active\n" + "".join(
@@ -93,8 +93,7 @@ def held(filled: Any) -> Iterator[Held]:
 def test_every_page_is_accessible_and_fits_a_narrow_screen(
     visit: Visit, filled: Any, scheme: str
 ) -> None:
-    narrow = scheme == "dark"
-    size = {"width": 390 if narrow else 1200, "height": 900}
+    size = PHONE if scheme == "dark" else {"width": 1200, "height": 900}
     page = visit(filled, "/", color_scheme=scheme, viewport=size)
     for path in PAGES + MORE_PAGES:
         page.goto("about:blank")

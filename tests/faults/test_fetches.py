@@ -87,7 +87,7 @@ def test_a_worker_that_is_told_to_stop_passes_its_fetch_on_at_once(
     half = Dripping(USERS, len(USERS) // 2)
     path = asked(client, origin.put("/users.csv", in_turn(half, reply(USERS))))
     started = time.monotonic()
-    assert mid_fetch(fetching).terminate() == 0
+    assert mid_fetch(fetching).terminate(40) == 0
     judge(fetching, client.ended(path, 20))
     assert time.monotonic() - started < 15
     assert origin.times("/users.csv") == 2

@@ -128,9 +128,9 @@ def test_a_step_that_takes_too_long_goes_on_elsewhere(fleet: Fleet, house_of: Ho
     fleet.run("update public.slow set seconds = 0")
     second = fleet.worker()
     started = time.monotonic()
-    assert first.terminate(15) == 0
+    assert first.terminate(40) == 0
     stopped = time.monotonic()
-    assert 9 < stopped - started < 12
+    assert 9 < stopped - started < 20
     is_exact(house_of.ended(job_id), fleet)
     assert time.monotonic() - stopped < 3, "it was told that there is work again"
     assert second.terminate() == 0
@@ -148,7 +148,7 @@ def test_a_worker_that_is_told_twice_ends_at_once(
     first.process.terminate()
     time.sleep(0.5)
     os.kill(first.pid, number)
-    assert first.process.wait(1) == 128 + number
+    assert first.process.wait(8) == 128 + number
     fleet.run("update public.slow set seconds = 0")
     # Postgres notices that the session's client is gone, and rolls its step back
     fleet.worker()
@@ -164,8 +164,8 @@ def test_a_service_that_is_told_twice_ends_at_once(house: House, conn: psycopg.C
     process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(2) == 128 + signal.SIGTERM
-    until(lambda: not one(conn, SLEEPS), 3)
+    assert process.wait(8) == 128 + signal.SIGTERM
+    until(lambda: not one(conn, SLEEPS), 20)
 
 
 def test_a_job_of_a_killed_worker_ends_elsewhere(fleet: Fleet, house_of: House) -> None:

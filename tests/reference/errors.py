@@ -65,8 +65,9 @@ def _meanings(document: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
         status: {reply["description"]: []} for status, reply in common.items()
     }
     for path, item in document["paths"].items():
-        for method, operation in item.items():
-            if "earlier systems" in operation["tags"] or method == "head":
+        for method in sorted(item.keys() - {"head"}):
+            operation = item[method]
+            if "earlier systems" in operation["tags"]:
                 continue
             for status, reply in operation["responses"].items():
                 if status >= "400" and "$ref" not in reply:

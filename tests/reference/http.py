@@ -8,7 +8,7 @@ from .schemas import default_of, kind_of
 
 Schema = dict[str, Any]
 OBJECTS = "objects.md"
-_METHODS = ("post", "get", "put", "delete")
+_METHODS = ("post", "get", "put", "patch", "delete")
 # Said once, on the first page.
 _COMMON_PARAMETERS = {"X-Request-Id"}
 _COMMON_HEADERS = {"X-Request-Id", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
@@ -40,8 +40,8 @@ def _file(tag: str) -> str:
 
 def _operations(document: Schema, tag: str) -> Iterator[tuple[str, str, Schema]]:
     for path, item in document["paths"].items():
-        for method in _METHODS:
-            if method in item and tag in item[method]["tags"]:
+        for method in sorted(item.keys() - {"head"}, key=_METHODS.index):
+            if tag in item[method]["tags"]:
                 yield path, method.upper(), item[method]
 
 

@@ -19,7 +19,7 @@ GROUPS = {
     "Jobs": "job_json jobs_json job_progress cancel_job retry_job delete_job",
     "Schedules": "schedule unschedule pause_schedule resume_schedule run_schedule schedule_json "
     "cron_next cron_ticks",
-    "API keys": "create_api_key rotate_api_key revoke_api_key",
+    "API keys": "create_api_key update_api_key rotate_api_key revoke_api_key",
     "Webhooks": "webhook_secret redeliver deliveries_json",
     "Operation": "doctor health overview release sweep expire grant_roles",
 }

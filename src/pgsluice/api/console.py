@@ -10,6 +10,7 @@ from litestar.response import Redirect
 
 from .. import __version__
 from ..errors import ProblemError
+from ..ingest.format import suffixes
 from . import console_doc as doc
 from .service import AnyRequest, service_of
 
@@ -32,7 +33,11 @@ _POLICY = (
 @get("/", opt=doc.PAGE)
 async def console(request: AnyRequest) -> Response[bytes]:
     """The page that a browser should see first; it needs no key, what it asks for does."""
-    about = {"version": __version__, "api": service_of(request).settings.api_prefix}
+    about = {
+        "version": __version__,
+        "api": service_of(request).settings.api_prefix,
+        "files": suffixes(),
+    }
     page = _PAGE.replace("{config}", html.escape(json.dumps(about)))
     return _tagged(request, page.encode(), "text/html", {"Content-Security-Policy": _POLICY})
 

@@ -1,17 +1,19 @@
 """What a piece of work costs: time, CPU, memory and WAL."""
 
 import os
+import signal
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from . import proc
-from .place import BenchError, Place
+from .place import BenchError, Place, TooSlowError
 
 _LOOK = 0.1
 
@@ -82,25 +84,29 @@ class Meter:
         ):
             env = {**self.place.environ, **(environ or {})}
             process = subprocess.Popen(
-                argv, stdin=source, stdout=said, stderr=subprocess.STDOUT, env=env
-            )
+                argv, stdin=source, stdout=said, stderr=subprocess.STDOUT, env=env,
+                start_new_session=True,  # so that its children can be ended with it
+            )  # fmt: skip
             self._watched.append(process.pid)
-            timer = threading.Timer(self.limit, process.kill)
+            is_late = threading.Event()
+            timer = threading.Timer(self.limit, _end, (process, is_late))
             timer.daemon = True
             timer.start()
             try:
                 self._cpu += _waited(process)
             except BaseException:
-                process.kill()
+                _kill(process)
                 raise
             finally:
                 timer.cancel()
                 self._watched.remove(process.pid)
             said.seek(0)
             words = said.read()
+        name = Path(argv[0]).name
+        if is_late.is_set():
+            raise TooSlowError(f"{name} was ended after {self.limit:g} s")
         if process.returncode:
-            ended = "was ended" if process.returncode == -9 else "failed"
-            raise BenchError(f"{Path(argv[0]).name} {ended}: {words.strip()[-2000:]}")
+            raise BenchError(f"{name} failed: {words.strip()[-2000:]}")
         return words
 
     def watch(self, pid: int) -> None:
@@ -130,6 +136,16 @@ class Meter:
 
     def _written(self) -> int:
         return int(self.place.ask("select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
+
+
+def _end(process: subprocess.Popen[bytes], is_late: threading.Event) -> None:
+    is_late.set()
+    _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _waited(process: subprocess.Popen[bytes]) -> float:

@@ -22,9 +22,10 @@ _STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .head { font-weight: 600 } .small { fill: #59636e; font-size: 12px }
 rect { fill: #8c959f } .ours { fill: #0a7d5a } .cut { fill: #ffffff }
+.span { stroke: #1f2328; stroke-width: 1.5; opacity: 0.6 }
 @media (prefers-color-scheme: dark) {
   text { fill: #f0f6fc } .small { fill: #9198a1 } rect { fill: #6e7681 }
-  .ours { fill: #2fbf8f } .cut { fill: #0d1117 }
+  .ours { fill: #2fbf8f } .cut { fill: #0d1117 } .span { stroke: #f0f6fc }
 }
 """
 
@@ -38,7 +39,8 @@ def draw(report: Mapping[str, Any]) -> str:
         y += height + _GAP
     told = (
         f"Postgres {report['postgres']['version']}, {report['cores']} cores, "
-        f"median of {report['runs']} runs; x: time as a part of the yardstick's"
+        f"median of {report['runs']} runs, lines from the least to the most; "
+        "x: time as a part of the yardstick's"
     )
     parts.append(_text(0, y + 6, told, "small"))
     body = "\n".join(parts)
@@ -57,7 +59,11 @@ def _panel(case: Mapping[str, Any], top: int) -> tuple[list[str], int]:
     full = min(max((costs["seconds"] for _, costs in bars), default=1), base * _LONGEST)
     for number, (name, costs) in enumerate(bars):
         parts += _bar(name, costs, full, top + _HEAD + number * _ROW)
-    return parts, _HEAD + len(bars) * _ROW
+    bottom = top + _HEAD + len(bars) * _ROW
+    for number, (name, limit) in enumerate(case["over_limit"].items()):
+        y = bottom + number * _ROW + 11
+        parts += [_text(_LEFT - 8, y, name, anchor="end"), _text(_LEFT, y, f"> {limit:g} s")]
+    return parts, _HEAD + (len(bars) + len(case["over_limit"])) * _ROW
 
 
 def _bar(name: str, costs: Mapping[str, Any], full: float, y: int) -> Iterator[str]:
@@ -69,8 +75,16 @@ def _bar(name: str, costs: Mapping[str, Any], full: float, y: int) -> Iterator[s
     if costs["seconds"] > full:
         x = _LEFT + room - 14
         yield f'<path class="cut" d="M{x} {y + _ROW - 8} l5 -14 h4 l-5 14 z"/>'
+    elif costs["least"] < costs["most"]:
+        start, end = (_LEFT + room * min(costs[key] / full, 1) for key in ("least", "most"))
+        middle = y + (_ROW - 8) // 2
+        yield f'<path class="span" d="M{start:.1f} {middle} H{end:.1f}"/>'
     ratio = "" if costs["ratio"] is None else f" \u00b7 {costs['ratio']:.2f} x"
-    yield _text(_LEFT + width + 8, y + 11, f"{costs['seconds']:.2f} s{ratio}")
+    yield _text(
+        _LEFT + max(width, room * min(costs["most"] / full, 1)) + 8,
+        y + 11,
+        f"{costs['seconds']:.2f} s{ratio}",
+    )
 
 
 def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:

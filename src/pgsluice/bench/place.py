@@ -19,6 +19,10 @@ class BenchError(CommandError):
     """Something that is measured failed; the message says what and why."""
 
 
+class TooSlowError(BenchError):
+    """A program was ended because it took longer than it was given."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A database of the bench's own with pgsluice installed; the server may be anybody's."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from .contenders import FLOOR, OURS, PSQL, SCRIPT, Case, Contender, copy_in
 from .meter import Figures, Meter
-from .place import BenchError, Place
+from .place import BenchError, Place, TooSlowError
 from .sets import Files, Set, write
 
 _EXPECTED = "public.bench_expected"
@@ -14,11 +14,17 @@ _EXPECTED = "public.bench_expected"
 
 @dataclass
 class Result:
-    """What one case cost each contender, run by run; and why one has no figures."""
+    """What one case cost each contender, run by run; and why one has no (more) figures."""
 
     case: Case
     figures: dict[str, list[Figures]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    over: dict[str, float] = field(default_factory=dict)  # the seconds that it was given
+
+    @property
+    def out(self) -> set[str]:
+        """Those that are not run any more."""
+        return {*self.failed, *self.over}
 
 
 def measure(
@@ -41,7 +47,7 @@ def measure(
     for run in range(runs):
         for result in results:
             for contender in contenders if run % 2 == 0 else reversed(contenders):
-                if contender.does(result.case) and contender.name not in result.failed:
+                if contender.does(result.case) and contender.name not in result.out:
                     _one_run(table, result, contender, limit)
     for file in {table.files, changed}:
         file.sent.unlink()
@@ -50,7 +56,8 @@ def measure(
 
 
 def _one_run(table: "_Table", result: Result, contender: Contender, limit: float) -> None:
-    case = result.case
+    case, name = result.case, contender.name
+    told = f"{case.set.name} {case.files.rows} {case.kind}: {name}"
     table.restore(is_loaded=case.kind != "first")
     try:
         if contender.own_table:
@@ -59,14 +66,19 @@ def _one_run(table: "_Table", result: Result, contender: Contender, limit: float
             contender.work(meter, case)
         table.check(case.files, contender.table(case.set))
     except BenchError as exc:
-        if contender.name in (OURS, SCRIPT, FLOOR, PSQL):
+        if name in (OURS, SCRIPT, FLOOR, PSQL):
             raise
-        result.failed[contender.name] = str(exc)
-        return
-    if meter.figures:
-        result.figures.setdefault(contender.name, []).append(meter.figures)
-        told = f"{case.set.name} {case.files.rows} {case.kind}: {contender.name}"
-        print(f"{told} {meter.figures.seconds:.2f} s", file=sys.stderr, flush=True)
+        if isinstance(exc, TooSlowError):
+            result.over[name] = limit
+            told = f"{told} > {limit:g} s"
+        else:
+            result.failed[name] = str(exc)
+            told = f"{told} failed: {str(exc).splitlines()[-1]}"
+    else:
+        if meter.figures:
+            result.figures.setdefault(name, []).append(meter.figures)
+            told = f"{told} {meter.figures.seconds:.2f} s"
+    print(told, file=sys.stderr, flush=True)
 
 
 class _Table:

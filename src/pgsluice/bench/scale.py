@@ -1,22 +1,26 @@
 """What grows: time per row with the size of the file, tables with the number of imports."""
 
 import argparse
+import math
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from itertools import cycle
 from statistics import median
 from typing import Any
 
 from .contenders import OURS, own
-from .place import Place
+from .meter import Meter
+from .place import BenchError, Place
 from .runs import Result, measure
 from .service import Service, serving
-from .sets import SETS, write
+from .sets import SETS, Files, write
 from .small import at_once, in_turn, small_import
 
-_IMPORTS, _CLIENTS = 1000, 8
+_CLIENTS, _ROUNDS = 8, 10
 _SIZES = """
 select c.oid::regclass || '=' || pg_total_relation_size(c.oid)
     || '=' || coalesce(pg_stat_get_dead_tuples(c.oid), 0)
@@ -97,45 +101,81 @@ def _sizes(place: Place) -> dict[str, tuple[int, int]]:
 
 
 def _several(place: Place, processes: int, rows: int) -> dict[str, Any]:
-    """Small imports and exports a second through so many processes of API and worker."""
+    """What so many processes of API and worker do a second, and what they need for it."""
     place.ask("truncate app.users cascade", "vacuum analyze", "checkpoint")
-    with ExitStack() as stack:
-        services = [stack.enter_context(serving(place)) for _ in range(processes)]
-        for service in services:
-            small_import(service)
-        began = time.perf_counter()
-        rounds = 10
-        for _ in range(rounds):
-            at_once(_spread(services), _CLIENTS * 2)
-        imports = rounds * _CLIENTS * 2 / (time.perf_counter() - began)
-        return {
-            "processes": processes,
-            "small_imports_per_second": round(imports, 1),
-            "exported_rows_per_second": _exports(place, services, rows),
-        }
-
-
-def _spread(services: Sequence[Service]) -> Any:
-    """A small import through one service after the other."""
-    turn = iter(range(1 << 30))
-
-    def work() -> bool:
-        return small_import(services[next(turn) % len(services)])
-
-    return work
-
-
-def _exports(place: Place, services: Sequence[Service], rows: int) -> int:
     files = write(SETS["users"], place.folder, rows)
-    services[0].upload("users", "csv", files.sent)
-    for file in (files.sent, files.clean):
-        file.unlink()
-    there = int(place.ask("select count(*) from app.users"))
-    began = time.perf_counter()
+    found: dict[str, Any] = {"processes": processes}
+    try:
+        with ExitStack() as stack:
+            services = [stack.enter_context(serving(place)) for _ in range(processes)]
+            for service in services:
+                small_import(service)
+            found["small_imports"] = _busy(place, services, partial(_imports, services))
+            services[0].upload("users", "csv", files.sent)
+            there = int(place.ask("select count(*) from app.users"))
+            found["exported_rows"] = _busy(place, services, partial(_exports, services, there))
+        with ExitStack() as stack:
+            # nobody takes on what is uploaded
+            services = [
+                stack.enter_context(serving(place, "--no-worker")) for _ in range(processes)
+            ]
+            found["uploaded_rows"] = _busy(place, services, partial(_uploads, services, files))
+    finally:
+        files.sent.unlink()
+        files.clean.unlink()
+    place.ask("select sluice.cancel_job(j.job_id) from sluice.job as j where j.state = 'pending'")
+    return found
+
+
+def _busy(place: Place, services: Sequence[Service], work: Callable[[], int]) -> dict[str, Any]:
+    """What was done a second, and the part of all cores that it took."""
+    with Meter(place, math.inf) as meter:
+        for service in services:
+            meter.watch(service.pid)
+        done = work()
+        for service in services:
+            meter.release(service.pid)
+    figures = meter.figures
+    if figures is None:
+        raise BenchError("nothing was measured")
+    full = figures.seconds * (os.cpu_count() or 1)
+    postgres = figures.cpu_postgres
+    return {
+        "per_second": round(done / figures.seconds, 1),
+        "service": round(figures.cpu / full, 2),
+        "postgres": None if postgres is None else round(postgres / full, 2),
+    }
+
+
+def _imports(services: Sequence[Service]) -> int:
+    turn = cycle(services)
+    for _ in range(_ROUNDS):
+        waits = at_once(lambda: small_import(next(turn)), _CLIENTS * 2)
+        if waits.lost:
+            raise BenchError(f"{waits.lost} small imports were lost")
+    return _ROUNDS * _CLIENTS * 2
+
+
+def _exports(services: Sequence[Service], rows: int) -> int:
     with ThreadPoolExecutor(_CLIENTS) as pool:
-        for n in range(_CLIENTS):
+        begun = [
             pool.submit(services[n % len(services)].download, "users", "csv")
-    return round(there * _CLIENTS / (time.perf_counter() - began))
+            for n in range(_CLIENTS)
+        ]
+        for one in begun:
+            one.result()
+    return rows * _CLIENTS
+
+
+def _uploads(services: Sequence[Service], files: Files) -> int:
+    with ThreadPoolExecutor(_CLIENTS) as pool:
+        begun = [
+            pool.submit(services[n % len(services)].send, "users", "csv", files.sent)
+            for n in range(_CLIENTS)
+        ]
+        for one in begun:
+            one.result()
+    return files.rows * _CLIENTS
 
 
 def show(report: Mapping[str, Any]) -> None:
@@ -155,9 +195,12 @@ def show(report: Mapping[str, Any]) -> None:
     )
     for name, grown in after["grown"].items():
         print(f"  {name:40}{grown['kb']:>9,} kB {grown['dead_rows']:>9,} dead rows")
-    print("processes of API and worker: small imports a second, exported rows a second")
+    print("processes, each API and worker: a second, and the part of all cores that they and")
+    print("Postgres took for it; the rest is the client's, or idle")
     for one in report["processes"]:
-        print(
-            f"  {one['processes']} {one['small_imports_per_second']:10.1f}"
-            f"{one['exported_rows_per_second']:>14,}"
-        )
+        print(f"  {one['processes']}")
+        for what in ("small_imports", "uploaded_rows", "exported_rows"):
+            busy = one[what]
+            postgres = "" if busy["postgres"] is None else f", Postgres {busy['postgres']:.0%}"
+            told = f"service {busy['service']:.0%}{postgres}"
+            print(f"    {what.replace('_', ' '):16}{busy['per_second']:12,.1f}   {told}")

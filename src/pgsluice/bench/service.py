@@ -28,19 +28,23 @@ class Service:
 
     def upload(self, resource: str, form: str, path: Path) -> Any:
         """A file over HTTP, from its first byte to the end of the job; the job."""
-        headers = {
-            "Content-Type": _TYPES[form],
-            "Content-Length": str(path.stat().st_size),
-            "Prefer": "wait=60",
-        }
-        with path.open("rb") as file:
-            job = self.call("POST", f"/v1/imports?resource={resource}", file, headers)
+        job = self.send(resource, form, path, wait=60)
         while job["status"] not in ("completed", "failed", "cancelled"):
             time.sleep(0.05)
             job = self.call("GET", f"/v1/imports/{job['id']}")
         if job["status"] != "completed":
             raise BenchError(f"the import {job['status']}: {job['error']}")
         return job
+
+    def send(self, resource: str, form: str, path: Path, *, wait: int = 0) -> Any:
+        """A file over HTTP; the job as it is when it was accepted, or `wait` seconds later."""
+        headers = {
+            "Content-Type": _TYPES[form],
+            "Content-Length": str(path.stat().st_size),
+            **({"Prefer": f"wait={wait}"} if wait else {}),
+        }
+        with path.open("rb") as file:
+            return self.call("POST", f"/v1/imports?resource={resource}", file, headers)
 
     def download(self, resource: str, form: str, to: Path | None = None) -> int:
         """All rows over HTTP, thrown away or kept gzipped in `to`; the number of line ends."""

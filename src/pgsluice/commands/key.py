@@ -1,10 +1,19 @@
 """`pgsluice key`: API keys, made where the database is, so that there can be a first one."""
 
 import argparse
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .common import print_json, table, tell
+
+_NONE = "none"
+_LIMITS: tuple[tuple[str, Callable[[str], float], str], ...] = (
+    ("rate-limit", int, "requests a minute (SLUICE_RATE_LIMIT)"),
+    ("max-uploads", int, "uploads at once (any number)"),
+    ("max-bytes-per-day", int, "bytes that its imports and exports may store (any)"),
+    ("days", float, "after so many days it expires (never)"),
+)
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -12,7 +21,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> argparse.ArgumentPars
     shared = argparse.ArgumentParser(add_help=False, parents=[shared])
     shared.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parser: argparse.ArgumentParser = commands.add_parser(
-        "key", help="make, list, rotate and revoke API keys"
+        "key", help="make, list, change, rotate and revoke API keys"
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
     action = actions.add_parser("create", parents=[shared], help="make a key and print it, once")
@@ -26,12 +35,16 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> argparse.ArgumentPars
         "--login", help="login of SLUICE_LOGINS in whose own sessions that is done: a fence"
     )
     action.add_argument("--profile", choices=["realworld", "nest"], help="shape of its replies")
-    action.add_argument("--rate-limit", type=int, help="requests a minute (SLUICE_RATE_LIMIT)")
-    action.add_argument("--max-uploads", type=int, help="uploads at once (any number)")
-    action.add_argument(
-        "--max-bytes-per-day", type=int, help="bytes that its imports and exports may store (any)"
+    for limit, kind, what in _LIMITS:
+        action.add_argument(f"--{limit}", type=kind, dest=_place(limit), metavar="N", help=what)
+    action = actions.add_parser(
+        "update", parents=[shared], help="change limits of a key, from its next request on"
     )
-    action.add_argument("--days", type=float, help="after so many days it expires (never)")
+    action.add_argument("name")
+    for limit, kind, what in _LIMITS:
+        action.add_argument(
+            f"--{limit}", type=_or_none(kind), dest=_place(limit), metavar="N|none", help=what
+        )
     actions.add_parser("list", parents=[shared], help="list the keys")
     action = actions.add_parser(
         "rotate", parents=[shared], help="give a key a new secret, print it"
@@ -45,6 +58,20 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> argparse.ArgumentPars
     return parser
 
 
+def _place(limit: str) -> str:
+    """Where the parser keeps a limit: under its own name some would be settings of the service."""
+    return "key_" + limit.replace("-", "_")
+
+
+def _or_none(kind: Callable[[str], float]) -> Callable[[str], float | str]:
+    """Reads a number, or the word that takes a limit away."""
+
+    def number(text: str) -> float | str:
+        return text if text == _NONE else kind(text)
+
+    return number
+
+
 def run(dsn: str, given: argparse.Namespace) -> int:
     """Carry the command out; ProblemError says what is wrong."""
     from ..database import ask
@@ -53,6 +80,9 @@ def run(dsn: str, given: argparse.Namespace) -> int:
         case "create":
             made = ask(dsn, "create_api_key", **_asked(given))
             return tell(given, {"name": given.name, "key": made}, made)
+        case "update":
+            key = ask(dsn, "update_api_key", name=given.name, changes=_changes(given))
+            return print_json(key) if given.json else _show([key])
         case "rotate":
             made = ask(dsn, "rotate_api_key", name=given.name, overlap=given.overlap)
             return tell(given, {"name": given.name, "key": made}, made)
@@ -64,8 +94,32 @@ def run(dsn: str, given: argparse.Namespace) -> int:
             return print_json(keys) if given.json else _show(keys)
 
 
+def _changes(given: argparse.Namespace) -> dict[str, Any]:
+    """The limits that are given, for SQL: what is none there is null."""
+    return {
+        name: None if value == _NONE else value
+        for name, value in _limits(given).items()
+        if value is not None
+    }
+
+
+def _limits(given: argparse.Namespace) -> dict[str, Any]:
+    rate, uploads, size, days = (getattr(given, _place(limit)) for limit, _, _ in _LIMITS)
+    return {
+        "rate_limit": rate,
+        "max_uploads": uploads,
+        "max_bytes_per_day": size,
+        "expires_at": _in_days(days),
+    }
+
+
+def _in_days(days: float | str | None) -> str | None:
+    if isinstance(days, float):
+        return (datetime.now(UTC) + timedelta(days=days)).isoformat()
+    return days
+
+
 def _asked(given: argparse.Namespace) -> dict[str, Any]:
-    expires = datetime.now(UTC) + timedelta(days=given.days) if given.days is not None else None
     return {
         "name": given.name,
         "scopes": given.scopes.split(","),
@@ -73,16 +127,13 @@ def _asked(given: argparse.Namespace) -> dict[str, Any]:
         "role": given.role,
         "login": given.login,
         "profile": given.profile,
-        "rate_limit": given.rate_limit,
-        "expires_at": expires,
-        "max_uploads": given.max_uploads,
-        "max_bytes_per_day": given.max_bytes_per_day,
+        **_limits(given),
     }
 
 
 def _show(keys: list[dict[str, Any]]) -> int:
     rows = [
-        ("NAME", "KEY", "STATE", "SCOPES", "RESOURCES", "ROLE", "LAST USED"),
+        ("NAME", "KEY", "STATE", "SCOPES", "RESOURCES", "ROLE", "LIMITS", "LAST USED"),
         *(
             (
                 key["name"],
@@ -91,6 +142,7 @@ def _show(keys: list[dict[str, Any]]) -> int:
                 ",".join(key["scopes"]),
                 ",".join(key["resources"] or ["all"]),
                 f"{key['login']} (login)" if key["login"] else key["role"] or "-",
+                _limits_of(key),
                 (key["last_used_at"] or "never")[:19],
             )
             for key in keys
@@ -98,3 +150,15 @@ def _show(keys: list[dict[str, Any]]) -> int:
     ]
     print(table(rows))
     return 0
+
+
+def _limits_of(key: dict[str, Any]) -> str:
+    told = {
+        "requests a minute": key["rate_limit"],
+        "uploads": key["max_uploads"],
+        "bytes a day": key["max_bytes_per_day"],
+    }
+    limits = [f"{value} {what}" for what, value in told.items() if value is not None]
+    if key["expires_at"]:
+        limits.append(f"until {key['expires_at'][:10]}")
+    return ", ".join(limits) or "-"

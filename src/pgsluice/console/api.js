@@ -3,7 +3,7 @@
 import { dialog, field, h, check } from "./ui.js";
 
 const told = JSON.parse(document.querySelector('meta[name="pgsluice"]').content);
-/** {version, api}: what this console belongs to, and the prefix of its API. */
+/** {version, api, files}: what this console belongs to, the prefix of its API, formats by suffix. */
 export const config = told;
 
 const BASE = new URL(".", location.href.split("#")[0]);
@@ -26,18 +26,23 @@ export function key() {
 
 /** Use this key for as long as the tab lives; beyond that only if it shall be remembered. */
 export function setKey(value, remember) {
-  forgetKey();
+  sessionStorage.removeItem(NAME);
+  localStorage.removeItem(NAME);
   if (value) (remember ? localStorage : sessionStorage).setItem(NAME, value);
   dispatchEvent(new Event("pgsluice-key"));
 }
 
+/** Forget the key, and what was typed with it. */
 export function forgetKey() {
-  sessionStorage.removeItem(NAME);
+  sessionStorage.clear();
   localStorage.removeItem(NAME);
   dispatchEvent(new Event("pgsluice-key"));
 }
 
-let asking = null;
+let asking = null, declined = false;
+/** From here on a request may ask for a key again, even if the user did not want to give one. */
+export const mayAsk = () => { declined = false; };
+
 /** Let the user type a key; true once there is one that the service takes. */
 export function askKey(why) {
   asking ??= _ask(why).finally(() => { asking = null; });
@@ -51,7 +56,7 @@ async function _ask(why) {
   const given = await dialog({
     title: "API key",
     body: h("div", { class: "stack" },
-      why && h("p", {}, why),
+      h("p", {}, why && key() ? why : "Whoever runs this service gives out its keys."),
       field("Key", input, "It stays in this tab and goes to this service only."),
       remember),
     actions: [{ label: "Cancel", value: null }, { label: "Use key", value: "ok" }],
@@ -62,7 +67,14 @@ async function _ask(why) {
       setKey(value, remember.box.checked);
     },
   });
-  return given !== null;
+  declined = given === null;
+  return !declined;
+}
+
+/** Whether a request that was refused for its key is worth another try: what reads asks only once. */
+async function keyAfter(used, refused, method) {
+  // another request may have brought a good key meanwhile
+  return used !== key() || ((!declined || method !== "GET") && askKey(refused.detail));
 }
 
 // --- requests -------------------------------------------------------------------------------
@@ -101,8 +113,7 @@ export async function request(path, { method = "GET", body, signal, headers: mor
     }
     if (reply.ok) return reply;
     const problem = await refusal(reply);
-    // another request may have brought a good key meanwhile
-    if (reply.status !== 401 || (used === key() && !await askKey(problem.detail))) throw problem;
+    if (reply.status !== 401 || !await keyAfter(used, problem, method)) throw problem;
   }
 }
 
@@ -153,9 +164,9 @@ const pause = (ms, signal) => new Promise(resolve => {
 
 /**
  * Follow server-sent events: onevent(name, data). Read by fetch, so that the key is a header. Returns
- * after the event `end`; comes back by itself when the line breaks.
+ * after the event `end`; comes back by itself when the line breaks, which onlost(problem) is told.
  */
-export async function events(path, onevent, signal) {
+export async function events(path, onevent, signal, onlost) {
   let last = null;
   while (!signal?.aborted) {
     try {
@@ -170,6 +181,7 @@ export async function events(path, onevent, signal) {
     } catch (error) {
       if (signal?.aborted) return;
       if (error.status >= 400 && error.status < 500) throw error;
+      onlost?.(error);
     }
     await pause(2000, signal);
   }
@@ -212,18 +224,32 @@ export async function* chunks(stream) {
  * Post a form with a file: the browser reads it from disk as it sends, no part of it passes through
  * here. onprogress(sent, total).
  */
-export function upload(path, form, { onprogress, signal } = {}) {
+export async function upload(path, form, options = {}) {
+  for (;;) {
+    const used = key();
+    try {
+      return await send(path, form, options);
+    } catch (error) {
+      if (error.status !== 401 || !await keyAfter(used, error, "POST")) throw error;
+    }
+  }
+}
+
+function send(path, form, { onprogress, signal }) {
   return new Promise((resolve, reject) => {
     const way = new XMLHttpRequest();
+    let whole = false;
     way.open("POST", url(path));
     for (const [name, value] of Object.entries(headers())) way.setRequestHeader(name, value);
     way.upload.onprogress = event => onprogress?.(event.loaded, event.total);
+    way.upload.onload = () => { whole = true; };
     way.onload = () => {
       if (way.status < 300) resolve(JSON.parse(way.responseText));
       else reject(problemOf(way.status, way.responseText, way.getResponseHeader("x-request-id")));
     };
-    way.onerror = () => reject(new Problem(0, "The upload broke off",
-      "The connection was lost before the service answered. Nothing of it was kept."));
+    way.onerror = () => reject(new Problem(0, "The upload broke off", whole
+      ? "The file was sent, but the service did not answer. Look at the list of jobs before you send it again."
+      : "The connection was lost before the file was sent. Nothing of it was kept: send it again."));
     way.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     signal?.addEventListener("abort", () => way.abort());
     way.send(form);

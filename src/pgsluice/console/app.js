@@ -1,7 +1,7 @@
 // The frame: navigation, the switch between light and dark, the key, and which page is shown.
 
-import { announce, h, problem, replace, select, uid } from "./ui.js";
-import { askKey, config, forgetKey, key } from "./api.js";
+import { h, problem, replace, select, uid } from "./ui.js";
+import { askKey, config, forgetKey, key, mayAsk } from "./api.js";
 import { page as overview } from "./pages/overview.js";
 import { page as imports } from "./pages/import.js";
 import { page as jobs } from "./pages/jobs.js";
@@ -36,6 +36,7 @@ let leave = null;
 async function show() {
   const [path, query = ""] = (location.hash.slice(1) || "/").split("?");
   if (!path.startsWith("/")) return; // an anchor within the page
+  mayAsk();
   leave?.();
   const gone = new AbortController();
   let cleanup = null;
@@ -77,7 +78,6 @@ function arrived(inside) {
     head.focus({ preventScroll: true });
   }
   scrollTo(0, 0);
-  announce(head?.textContent ?? "");
 }
 
 async function nowhere(place) {

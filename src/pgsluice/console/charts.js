@@ -48,7 +48,7 @@ export function columns(places, parts, { title, unit }) {
       table([{ head: "Time", cell: place => place.title, class: "nowrap" },
         ...parts.map(part => ({ head: part.name, num: true, cell: place => number(place[part.key]) }))],
       places.filter((_, at) => sums[at] > 0).reverse(),
-      { caption: title, empty: "Nothing in this time." })));
+      { caption: title, flat: true, empty: "Nothing in this time." })));
 }
 
 function legend(parts) {

@@ -1,6 +1,6 @@
 // A job at work: live progress, and its end.
 
-import { announce, badge, bytes, duration, h, number, percent, problem, replace, toast } from "./ui.js";
+import { announce, badge, bytes, duration, h, notice, number, percent, problem, replace, toast } from "./ui.js";
 import { events, post } from "./api.js";
 
 const PHASES = {
@@ -17,7 +17,7 @@ export function sending(name, oncancel) {
   const node = h("section", { class: "card" },
     h("div", { class: "bar-head" }, h("h2", {}, `Sending ${name}`),
       h("button", { type: "button", onclick: oncancel }, "Cancel")),
-    meter, words, h("p", { class: "hint" }, "Stay on this page until the file has been sent."));
+    meter, words);
   return {
     node,
     set(sent, total) {
@@ -41,7 +41,7 @@ export function sending(name, oncancel) {
 export function follow(job, signal) {
   const meter = h("progress", { max: 100, "aria-label": "Progress of the job" });
   const words = h("p", { class: "muted" });
-  const trouble = h("div");
+  const trouble = h("div"), lost = h("div", { role: "status" });
   const state = h("span");
   const started = performance.now();
   const stop = h("button", { type: "button", class: "danger", onclick: async () => {
@@ -50,13 +50,14 @@ export function follow(job, signal) {
       await post(`${job.links.self}/cancel`);
       toast("The job is being cancelled.");
     } catch (error) {
+      stop.disabled = false;
       replace(trouble, problem(error));
     }
   } }, "Cancel");
   const node = h("section", { class: "card", "aria-label": "Progress" },
     h("div", { class: "bar-head" }, h("h2", {}, job.kind === "import" ? "Importing" : "Exporting",
       " ", state), stop),
-    meter, words, trouble);
+    meter, words, lost, trouble);
   const first = job.progress.percent;
   const show = now => {
     const share = now.progress.percent;
@@ -84,7 +85,9 @@ export function follow(job, signal) {
         announce(`The job has ended: ${data.outcome ?? data.status}.`);
         resolve(data);
       } else show(data);
-    }, signal).catch(reject);
+      replace(lost);
+    }, signal, () => lost.childElementCount || replace(lost, notice("warn",
+      "The service does not answer. The job does not need this page; it is looked for again and again."))).catch(reject);
   });
   return { node, ended };
 }

@@ -1,6 +1,6 @@
 // What several pages show of jobs.
 
-import { h, problem, replace } from "./ui.js";
+import { apart, h, problem, replace } from "./ui.js";
 
 /** Where the page of a job is. */
 export const jobLink = job => `#/jobs/${job.job_id}`;
@@ -8,7 +8,7 @@ export const jobLink = job => `#/jobs/${job.job_id}`;
 /** A job in a few words: "users.csv into users", "export of users". */
 export function jobName(job) {
   if (job.kind === "export") return `export of ${(job.resources ?? [job.resource]).join(", ")}`;
-  return job.file_name ? `${job.file_name} into ${job.resource}` : `import into ${job.resource}`;
+  return job.file_name ? `${apart(job.file_name)} into ${job.resource}` : `import into ${job.resource}`;
 }
 
 /** The progress of a job as a bar. */
@@ -25,7 +25,7 @@ export const isRunning = job => job.status === "pending" || job.status === "proc
  * What goes wrong is shown in `trouble` until it works again. {now, stop}.
  */
 export function repeat(work, wait, trouble) {
-  let timer = null, stopped = false, busy = false, again = false;
+  let timer = null, stopped = false, busy = false, again = false, said = null;
   const now = async () => {
     clearTimeout(timer);
     if (busy) {
@@ -35,9 +35,12 @@ export function repeat(work, wait, trouble) {
     busy = true;
     try {
       if (!document.hidden) await work();
+      said = null;
       replace(trouble);
     } catch (error) {
-      if (!stopped) replace(trouble, problem(error));
+      // said once, not as often as it is tried
+      if (!stopped && said !== error.detail) replace(trouble, problem(error));
+      said = error.detail;
     }
     busy = false;
     if (stopped) return;

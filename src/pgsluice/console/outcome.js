@@ -139,5 +139,6 @@ function errorTable(found) {
 
 function cut(value) {
   if (value === null || value === undefined) return h("span", { class: "muted" }, "nothing");
+  if (value === "") return h("span", { class: "muted" }, "an empty text");
   return value.length > 200 ? `${value.slice(0, 200)} …` : value;
 }

@@ -1,32 +1,43 @@
 // The beginning of a file: its format, header and first records, from its first 64 KB.
 
-import { chunks } from "./api.js";
+import { chunks, config } from "./api.js";
 import { csvRecords, jsonObjects, sniff } from "./records.js";
+import { peekWorkbook } from "./workbook.js";
 
 const PEEK = 64 * 1024;
-const FORMATS = { csv: "csv", tsv: "csv", tab: "csv", txt: "csv", ndjson: "ndjson", jsonl: "ndjson", json: "json",
-  xlsx: "xlsx", xlsm: "xlsx" };
+const TEXTS = ["csv", "ndjson", "json"];
 
 /**
- * {format, named, delimiter, header, samples, encoding, note}: `named` is false when the name of the
- * file does not tell its format; `encoding` is a guess where the text is not UTF-8; `header` is null
+ * {format, named, delimiter, header, samples, sheets, encoding, note}: `named` is false when the name of
+ * the file does not tell its format; `encoding` is a guess where the text is not UTF-8; `header` is null
  * when it cannot be read here.
  */
-export async function peek(file, { delimiter, encoding } = {}) {
+export async function peek(file, { delimiter, encoding, sheet } = {}) {
   const suffixes = file.name.toLowerCase().split(".").slice(1);
   const packed = ["gz", "gzip", "zst"].includes(suffixes.at(-1)) ? suffixes.pop() : null;
-  const named = suffixes.at(-1) !== "txt" && FORMATS[suffixes.at(-1)];
-  if (packed === "zst" || named === "xlsx") {
-    return { format: named || "csv", named: Boolean(named), header: null, samples: [],
-      note: `The browser does not look into ${named === "xlsx" ? "workbooks" : ".zst files"}; `
-        + "the service matches the header by itself." };
-  }
+  const named = config.files[suffixes.at(-1)];
+  if (packed === "zst" || (named && !TEXTS.includes(named))) return unread(file, named, packed, sheet);
   const bytes = await beginning(file, packed);
   const { text, guessed } = decoded(bytes, encoding);
-  const format = named || FORMATS[suffixes.at(-1)] || (/^\s*[[{]/.test(text) ? "ndjson" : "csv");
+  const format = named ?? (/^\s*[[{]/.test(text) ? "ndjson" : "csv");
   const about = { format, named: Boolean(named), encoding: guessed };
   return { ...about, ...(format === "csv" ? fromCsv(text, delimiter, bytes.length < PEEK)
     : fromJson(text)) };
+}
+
+/** What is told of a file whose beginning is no text. */
+async function unread(file, named, packed, sheet) {
+  const about = { format: named ?? "csv", named: Boolean(named), header: null, samples: [] };
+  if (named === "xlsx" && !packed) {
+    try {
+      const found = await peekWorkbook(file, sheet);
+      if (found.header) return { ...about, ...found };
+    } catch {
+      // the service will say what is wrong with it
+    }
+  }
+  return { ...about, note: `The browser cannot look into this ${packed ? `.${packed}` : named} file; `
+    + "the service matches the names by itself." };
 }
 
 async function beginning(file, packed) {

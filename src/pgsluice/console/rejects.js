@@ -26,8 +26,8 @@ export async function readRejects(job, most) {
   return found;
 }
 
-/** Whether the records of a job have cells: those of a workbook are mended as CSV. */
-export const isTable = job => job.format === "csv" || job.format === "xlsx";
+/** Whether the records of a job have cells: those of a workbook or a Parquet file are mended as CSV. */
+export const isTable = job => ["csv", "xlsx", "parquet"].includes(job.format);
 
 function csvReader(job, most) {
   const { delimiter = ",", null: marker = "" } = job.options;

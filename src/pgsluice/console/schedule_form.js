@@ -1,13 +1,14 @@
 // The form of a schedule: what it does, and when.
 
 import { dialog, field, h, problem, replace, select, time, uid } from "./ui.js";
-import { get, post, put, withQuery } from "./api.js";
+import { config, get, post, put, withQuery } from "./api.js";
 import { PATTERNS, cronWords } from "./cron.js";
+import { EXPORTS } from "./words.js";
 
 const SOURCES = [["url", "an address (https://…)"], ["source_path", "a file in the service's folder"],
   ["object", "a file in the store"]];
-const FORMS = [["csv"], ["xlsx"], ["ndjson"], ["json"]];
-const FORMATS = { import: [["", "by its name"], ...FORMS], export: FORMS };
+const FORMATS = { export: EXPORTS,
+  import: [["", "by its name"], ...new Set(Object.values(config.files))] };
 // what has a control of its own; the rest is JSON
 const SHOWN = ["resource", "resource_type", "format", "compression", "url", "source_path", "object"];
 
@@ -54,7 +55,8 @@ function whatPart(old, names) {
     places.from.hidden = places.source.hidden = !isImport;
     places.compression.hidden = isImport;
     from.required = isImport;
-    replace(format, FORMATS[kind.value].map(([value, words = value]) => h("option", { value }, words)));
+    replace(format, FORMATS[kind.value].map(one => [one].flat())
+      .map(([value, words = value]) => h("option", { value }, words)));
   };
   const places = { compression: field("Compression", compression), source: field("From", source),
     from: field("Which", from, "URL, path or name") };

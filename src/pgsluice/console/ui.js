@@ -49,6 +49,39 @@ export function replace(node, ...children) {
   return node;
 }
 
+/**
+ * The same for what is drawn again and again: the focus stays where it was, what was opened (details
+ * with data-name) stays open, and tables stay scrolled.
+ */
+export function redraw(node, ...children) {
+  const active = node.contains(document.activeElement) ? document.activeElement : null;
+  const way = active && wayTo(node, active);
+  const open = new Set([...node.querySelectorAll("details[open]")].map(one => one.dataset.name));
+  const scrolled = new Map([...node.querySelectorAll(".scroll")]
+    .map(one => [one.getAttribute("aria-label"), [one.scrollLeft, one.scrollTop]]));
+  replace(node, children);
+  for (const one of node.querySelectorAll("details[data-name]")) one.open = open.has(one.dataset.name);
+  for (const one of node.querySelectorAll(".scroll")) {
+    one.scrollTo(...scrolled.get(one.getAttribute("aria-label")) ?? [0, 0]);
+  }
+  if (active) refocus(active, way.reduce((at, place) => at?.children[place], node));
+  return node;
+}
+
+function wayTo(node, inner) {
+  const way = [];
+  for (let at = inner; at !== node; at = at.parentElement) way.unshift([...at.parentElement.children].indexOf(at));
+  return way;
+}
+
+/** Focus what now stands for an element that has gone: by its name, by its place, else the heading. */
+function refocus(gone, instead) {
+  const name = gone.dataset.focus;
+  const found = name ? document.querySelector(`[data-focus="${CSS.escape(name)}"]`)
+    : instead?.localName === gone.localName ? instead : null;
+  (found ?? document.querySelector("main h1"))?.focus({ preventScroll: true });
+}
+
 // --- numbers and times ----------------------------------------------------------------------
 
 const none = "–";
@@ -110,21 +143,22 @@ export const plural = (count, word, many = `${word}s`) =>
 // --- pieces ---------------------------------------------------------------------------------
 
 /**
- * A table that scrolls by itself. columns: [{head, cell: row => child, num, class, of: row => class,
- * narrow: false to leave it out on narrow screens}].
- * options: caption (read out; shown if `shown`), empty (what stands there without rows).
+ * A table that scrolls by itself; on a phone each row is a card. columns: [{head, cell: row => child,
+ * num, class, of: row => class, narrow: false to leave it out on narrow screens}].
+ * options: caption (read out), empty (what stands there without rows), flat (never as cards).
  */
-export function table(columns, rows, { caption, shown = false, empty = "Nothing here yet.", row: props } = {}) {
+export function table(columns, rows, { caption, empty = "Nothing here yet.", flat = false } = {}) {
   if (!rows.length) return h("div", { class: "card empty" }, empty);
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+  const kind = (one, ...more) => [one.num && "num", one.narrow === false && "extra", ...more]
+    .filter(Boolean).join(" ") || null;
+  return h("div", { class: flat ? "scroll" : "scroll cards", tabindex: "0", role: "region", "aria-label": caption },
     h("table", {},
-      caption && h("caption", { class: shown ? null : "sr" }, caption),
-      h("thead", {}, h("tr", {}, columns.map(one =>
-        h("th", { scope: "col", class: [one.num && "num", one.narrow === false && "extra"].filter(Boolean).join(" ") || null }, one.head)))),
-      h("tbody", {}, rows.map((row, at) => h("tr", props?.(row, at) ?? {},
-        columns.map(one => h("td", {
-          class: [one.num && "num", one.narrow === false && "extra", one.class, one.of?.(row)].filter(Boolean).join(" ") || null,
-        }, one.cell(row, at))))))));
+      h("caption", { class: "sr" }, caption),
+      h("thead", {}, h("tr", {}, columns.map(one => h("th", { scope: "col", class: kind(one) }, one.head)))),
+      h("tbody", {}, rows.map((row, at) => h("tr", {}, columns.map(one => h("td", {
+        class: kind(one, one.class, one.of?.(row)),
+        dataset: typeof one.head === "string" ? { head: one.head } : null,
+      }, one.cell(row, at))))))));
 }
 
 let ids = 0;
@@ -201,26 +235,39 @@ export function notice(kind, ...children) {
   return h("div", { class: `notice ${kind}`, role: kind === "bad" ? "alert" : null }, children);
 }
 
+const REFUSED = { 400: "Not accepted", 401: "No valid key", 403: "Not allowed", 404: "Not there",
+  409: "Not possible now", 410: "No longer there", 413: "Too large", 415: "Not accepted", 422: "Not accepted",
+  429: "Too many requests", 500: "The service failed", 503: "The service cannot do it now" };
+
 /** What went wrong, for people; with the request's id, under which the log has more. */
 export function problem(error) {
-  return notice("bad", h("b", {}, error.title ?? "Something went wrong"), ": ",
-    error.detail ?? error.message, error.requestId
+  return notice("bad", h("b", {}, REFUSED[error.status] ?? error.title ?? "Something went wrong"), ": ",
+    sentences(error.detail ?? error.message), error.requestId
       ? h("div", { class: "hint" }, "request ", h("code", {}, error.requestId)) : null);
 }
+
+/** What the service says in half sentences, as whole ones; a name with signs in it stays as it is. */
+export const sentences = text => text?.replace(/([.?!] )([a-z])(?=[a-z]*[ ,:])/g,
+  (_, end, first) => end + first.toUpperCase());
 
 // --- dialogs and news -----------------------------------------------------------------------
 
 /**
  * A modal dialog; the promise gives the value of the button that closed it, null for Escape.
  * actions: [{label, value, kind}]; `onsubmit(value)` may throw to keep it open with the problem shown.
+ * One that is `firm` is not left by Escape: what it shows is not shown again.
  */
-export function dialog({ title, body, actions, wide = false, onsubmit }) {
+export function dialog({ title, body, actions, wide = false, firm = false, onsubmit }) {
   return new Promise(resolve => {
     const trouble = h("div", {});
     const name = uid("d");
+    let busy = false;
     const form = h("form", {
       onsubmit: async event => {
         event.preventDefault();
+        // once: what a second click would do has begun
+        if (busy) return;
+        busy = true;
         const value = event.submitter?.value ?? actions.at(-1).value;
         try {
           const result = await onsubmit?.(value);
@@ -228,18 +275,28 @@ export function dialog({ title, body, actions, wide = false, onsubmit }) {
         } catch (error) {
           replace(trouble, problem(error));
         }
+        busy = false;
       },
     }, h("h2", { id: name }, title), body, trouble,
     h("div", { class: "row end" }, actions.map(one => one.value === null
-      ? h("button", { type: "button", onclick: () => close(null) }, one.label)
+      ? h("button", { type: "button", onclick: () => busy || close(null) }, one.label)
       : h("button", { value: one.value, class: one.kind ?? "primary" }, one.label))));
     const box = h("dialog", { class: wide ? "wide" : null, "aria-labelledby": name,
-      oncancel: event => { event.preventDefault(); close(null); } }, form);
+      oncancel: event => {
+        event.preventDefault();
+        if (!busy && !firm) close(null);
+      },
+      // browsers close it at a second Escape, whatever was said to the first
+      onclose: () => close(null) }, form);
     const before = document.activeElement;
+    let open = true;
     const close = value => {
+      if (!open) return;
+      open = false;
       box.close();
       box.remove();
-      before?.focus?.();
+      if (before?.isConnected) before.focus();
+      else if (before) refocus(before);
       resolve(value);
     };
     document.body.append(box);
@@ -261,6 +318,9 @@ export function toast(text) {
   document.getElementById("toasts").append(box);
   setTimeout(() => box.remove(), 6000);
 }
+
+/** A text that may be written from right to left, apart from the words around it. */
+export const apart = text => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(text) ? `\u2068${text}\u2069` : text);
 
 /** Say something to those who listen rather than look. */
 export function announce(text) {

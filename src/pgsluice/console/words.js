@@ -1,5 +1,8 @@
 // What the catalog says about a resource, in plain words.
 
+/** What tables can be exported as. */
+export const EXPORTS = ["csv", ["xlsx", "xlsx (Excel)"], "ndjson", "json", "parquet"];
+
 const KNOWN = {
   uuid: "id (UUID)", text: "text", boolean: "yes or no", smallint: "whole number",
   integer: "whole number", bigint: "whole number", real: "number", "double precision": "number",

@@ -2,7 +2,9 @@
 
 import os
 import select
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -14,6 +16,8 @@ from .pieces import MAX_RECORD_BYTES, Piece
 from .spool import flush
 from .spooled import NOTHING, TELL_SECONDS, SpooledReader
 
+# Programs at once in a process, each with up to a gigabyte if the file is made for that.
+_PLACES = threading.BoundedSemaphore(4)
 _HEAD = 16 * 1024 * 1024
 _NO_PARQUET = (
     "the file is no Parquet file: send the whole file as it was written, or say its format"
@@ -39,6 +43,7 @@ class ParquetReader(SpooledReader):
         self._max = max_record_bytes
         self._head = b""
         self._child: Child | None = None
+        self._has_place = False
         self._waiting = bytearray()
         self._size = 0
 
@@ -55,6 +60,8 @@ class ParquetReader(SpooledReader):
             raise MalformedBody(_NO_PARQUET)
         flush(self._file)
         self._file.seek(0)
+        while not self._take_place():
+            yield NOTHING
         number = self._file.fileno()
         asked = Options(number, self._options.null, self._options.point, self._max)
         self._child = Child("read", msgspec.json.encode(asked).decode(), files=(number,))
@@ -64,11 +71,17 @@ class ParquetReader(SpooledReader):
                 return
             yield NOTHING
 
+    def _take_place(self) -> bool:
+        """Wait for a place, but no longer than a second."""
+        self._has_place = _PLACES.acquire(timeout=TELL_SECONDS)
+        return self._has_place
+
     def _records(self) -> Iterator[Piece]:
         child = self._child
         if child is None:
             return
-        child.input.write(f"{self._shape}\n".encode())
+        with suppress(BrokenPipeError):
+            child.input.write(f"{self._shape}\n".encode())
         for frame in self._frames(child):
             if frame is None:
                 yield NOTHING
@@ -124,5 +137,7 @@ class ParquetReader(SpooledReader):
     def _close_files(self) -> None:
         if self._child is not None:
             self._child.close()
+        if self._has_place:
+            self._has_place = False
+            _PLACES.release()
         super()._close_files()
-

@@ -13,18 +13,15 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 from pyarrow import compute as pc
-from pyarrow import csv, types
+from pyarrow import csv
 from pyarrow import parquet as pq
 
 from ..ingest.pieces import Marked, Markup, find_dirt, is_utf8, megabytes
+from .batches import batches, parts
 from .confine import RefusedError, run
 from .frames import Frame, Options
 from .texts import cells, is_text
 
-# What is read at once; what leaves at once; and no more rows than these at a time.
-_READ = 4 * 1024 * 1024
-_FRAME = 2 * 1024 * 1024
-_MOST_ROWS = 16_384
 _MOST_COLUMNS = 16_384
 _PAGES = 64 * 1024
 _PLAIN = csv.WriteOptions(include_header=False, quoting_style="needed")
@@ -42,7 +39,9 @@ def main() -> None:
         if isinstance(exc, BrokenPipeError | pa.ArrowMemoryError):
             raise
         reason = str(exc).partition("\n")[0] or type(exc).__name__
-        raise RefusedError(f"{reason}: it is cut off or damaged, write it again") from None
+        is_strange = isinstance(exc, pa.ArrowNotImplementedError)
+        todo = "leave it out" if is_strange else "it is cut off or damaged, write it again"
+        raise RefusedError(f"{reason}: {todo}") from None
 
 
 def _read(options: Options) -> None:
@@ -65,58 +64,6 @@ def send(frame: Frame, data: bytes = b"") -> None:
     left = memoryview(msgspec.json.encode(frame) + b"\n" + data)
     while left:
         left = left[os.write(1, left) :]
-
-
-def batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    """The rows of a file in order, a few megabytes at a time."""
-    seen = 1.0
-    for number in range(file.num_row_groups):
-        about = file.metadata.row_group(number)
-        size = max(seen, about.total_byte_size / max(about.num_rows, 1))
-        rows, done = _rows(size), 0
-        while True:
-            try:
-                for batch in _behind(file, number, rows, done):
-                    done += len(batch)
-                    seen = max(1.0, _size(batch) / len(batch))
-                    yield batch
-            except MemoryError:
-                # Its values are larger than the file told: again from where we are.
-                if rows == 1:
-                    raise
-                rows = max(1, rows // 16)
-            else:
-                break
-
-
-def _rows(size: float) -> int:
-    return max(1, min(_MOST_ROWS, int(_READ / size)))
-
-
-def _behind(file: pq.ParquetFile, group: int, rows: int, done: int) -> Iterator[pa.RecordBatch]:
-    """The rows of a group behind the first `done`."""
-    at = 0
-    for batch in file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
-        skipped, at = max(0, min(done - at, len(batch))), at + len(batch)
-        if skipped < len(batch):
-            yield batch.slice(skipped)
-
-
-def parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch in parts that are worth a frame."""
-    rows = max(1, int(len(batch) * _FRAME / max(_size(batch), 1)))
-    for start in range(0, len(batch), rows):
-        yield batch.slice(start, rows)
-
-
-def _size(batch: pa.RecordBatch) -> float:
-    """About how many bytes the rows have once each has its own values."""
-    size = 0.0
-    for array in batch.columns:
-        size += array.nbytes
-        if types.is_dictionary(array.type) and len(array.dictionary):
-            size += array.dictionary.nbytes / len(array.dictionary) * len(array)
-    return size
 
 
 class Records:

@@ -1,10 +1,11 @@
 // A table on its way out: what of it, how it looks, at once or as a file that is made in the background.
 
-import { announce, badge, bytes, check, field, h, jobBadge, number, plural, problem, replace, select,
+import { announce, badge, bytes, check, field, h, jobBadge, number, plural, problem, redraw, replace, select,
   table, time } from "../ui.js";
 import { download, events, get, key, post, request, withQuery } from "../api.js";
 import { fields, filters, order } from "../export_form.js";
 import { isRunning, jobLink, jobName, progress, repeat } from "../jobs.js";
+import { EXPORTS } from "../words.js";
 
 const ROWS = 20;
 
@@ -45,9 +46,11 @@ function form(place, about, made, changed, signal) {
   const later = () => { clearTimeout(timer); timer = setTimeout(show, 350); };
   const chosen = fields(about, later), kept = filters(about, later), sorted = order(about, later);
   const limit = h("input", { type: "number", min: 0, step: 1, inputmode: "numeric", oninput: later });
-  const format = select(["csv", ["xlsx", "xlsx (Excel)"], "ndjson", "json"], { onchange: () => { fit(); later(); } });
+  const format = select(EXPORTS, { onchange: () => { fit(); later(); } });
   const children = about.children.map(name => check(name, { value: name, onchange: later }));
-  const within = h("fieldset", {}, h("legend", {}, "With their lists of"), h("div", { class: "row" }, children));
+  const inCells = h("span", { class: "hint" }, "each list as JSON in a cell");
+  const within = h("fieldset", { hidden: !children.length }, h("legend", {}, "With their lists of"),
+    h("div", { class: "row" }, children, inCells));
   const delimiter = select([["", "comma"], [";", "semicolon"], ["\t", "tab"], ["|", "|"]]);
   const nulls = h("input", { autocomplete: "off", placeholder: "empty cell" });
   const header = check("With a header", { checked: true });
@@ -56,16 +59,14 @@ function form(place, about, made, changed, signal) {
     field("Between cells", delimiter), field("No value is written as", nulls), header, formulas));
   const compression = select([["", "none"], "gzip", "zstd"]);
   const days = select([["", "as the service is set"], ["3600", "an hour"], ["86400", "a day"], ["604800", "a week"]]);
-  // rows of cells have no place for lists of others
-  const flat = () => format.value === "csv" || format.value === "xlsx";
   const fit = () => {
     csv.hidden = format.value !== "csv";
-    within.hidden = !children.length || flat();
+    inCells.hidden = format.value !== "csv" && format.value !== "xlsx";
   };
   const read = () => ({
     resource: about.name, format: format.value, fields: chosen.read(), order: sorted.read(),
     limit: limit.value === "" ? null : Number(limit.value),
-    include: flat() ? null : marked(children),
+    include: marked(children),
     ...(format.value === "csv" ? { delimiter: delimiter.value || null, null: nulls.value || null,
       header: header.box.checked ? null : false, escape_formulas: formulas.box.checked || null } : {}),
   });
@@ -148,7 +149,7 @@ function sample(about, what, rows) {
   const names = [...(what.fields ?? about.fields.map(one => one.name)), ...(what.include ?? [])];
   return h("div", { class: "stack" },
     table(names.map(name => ({ head: name, class: "cut", cell: row => shown(row[name]) })), rows,
-      { caption: "Preview of the first rows", empty: "No row is like that." }),
+      { caption: "Preview of the first rows", flat: true, empty: "No row is like that." }),
     rows.length ? h("p", { class: "hint" }, rows.length < ROWS ? `${plural(rows.length, "row")} in all.`
       : `The first ${ROWS} rows.`) : null);
 }
@@ -167,7 +168,7 @@ async function follow(made, job, signal) {
   const inside = h("section", { class: "card" });
   replace(made, inside);
   let now = job;
-  const draw = () => replace(inside, h("div", { class: "bar-head" },
+  const draw = () => redraw(inside, h("div", { class: "bar-head" },
     h("h2", {}, h("a", { href: jobLink(job) }, jobName(job))), jobBadge(now)),
   isRunning(now) ? [progress(now), h("p", { class: "muted" }, `${number(now.progress.rows)} rows`),
     h("div", {}, h("button", { onclick: () => post(`exports/${job.job_id}/cancel`).catch(error =>
@@ -215,7 +216,7 @@ function past(place, signal) {
     const text = JSON.stringify(jobs);
     if (text !== known) {
       known = text;
-      replace(place, table([
+      redraw(place, table([
         { head: "State", cell: jobBadge },
         { head: "Export", class: "wrap", cell: job => [h("a", { href: jobLink(job) }, jobName(job)),
           isRunning(job) ? progress(job) : null,

@@ -1,24 +1,36 @@
 // Import: choose a file, see how its header fits, try it, run it.
 
 import { bytes, field, h, notice, problem, replace, select } from "../ui.js";
-import { Problem, get, post, upload } from "../api.js";
-import { follow, sending } from "../follow.js";
+import { config, get, post } from "../api.js";
+import { follow } from "../follow.js";
 import { mappingForm } from "../mapping.js";
 import { optionsForm } from "../options.js";
 import { counts, differences, errors, verdict } from "../outcome.js";
 import { peek } from "../peek.js";
+import { isTable } from "../rejects.js";
+import { sendFile } from "../sending.js";
+
+// The page as it was left: whoever comes back from the rules of a resource or from a job goes on.
+let kept = null;
+addEventListener("pgsluice-key", () => { kept = null; });
 
 export async function page(main, { query, signal }) {
   const resources = (await get("resources", { signal })).filter(one => !one.error);
-  let file = null, peeked = null, sent = null, touched = false;
+  const known = JSON.stringify(resources);
+  if (kept?.known !== known) kept = { known, ...form(resources) };
+  await kept.enter(query.get("resource"), signal);
+  main.append(kept.node);
+}
+
+function form(resources) {
+  let file = null, peeked = null, touched = false, signal = null;
 
   const about = h("div", { class: "stack" });
   const trouble = h("div");
   const work = h("div", { class: "stack" });
   const resource = select([["", "choose …"], ...resources.map(one => one.name)], {
-    value: query.get("resource") ?? "", required: true, onchange: () => { touched = true; fit(); },
+    required: true, onchange: () => { touched = true; fit(); },
   });
-  touched = resource.value !== "";
   const mapping = mappingForm();
   const options = optionsForm(() => look());
   const dry = h("button", { type: "button", class: "primary", onclick: () => run(true) }, "Dry run");
@@ -29,8 +41,10 @@ export async function page(main, { query, signal }) {
     options.node,
     h("div", { class: "row" }, dry, real,
       h("span", { class: "hint" }, "A dry run judges every record and writes nothing.")));
-
-  main.append(h("h1", {}, "Import"), chooser(take), trouble, setup, work);
+  const before = h("p", { class: "lead" }, "How its names fit the table is shown before anything is sent, and nothing ",
+    "is written until you say so. No file yet? Each ", h("a", { href: "#/resources" }, "resource"),
+    " has templates to fill in.");
+  const node = h("div", { class: "page" }, h("h1", {}, "Import"), chooser(take), before, trouble, setup, work);
 
   async function take(chosen) {
     file = chosen;
@@ -42,16 +56,18 @@ export async function page(main, { query, signal }) {
   async function look() {
     if (!file) return;
     busy(true);
-    const { delimiter, encoding } = options.values();
+    const { delimiter, encoding, sheet } = options.values();
     await guarded(async () => {
-      peeked = await peek(file, { delimiter: delimiter === "tab" ? "\t" : delimiter, encoding });
+      peeked = await peek(file, { delimiter: delimiter === "tab" ? "\t" : delimiter, encoding, sheet });
+      options.sheets(peeked.sheets ?? []);
       if (peeked.encoding && !encoding) options.set("encoding", peeked.encoding);
-      replace(about, h("p", {}, h("b", {}, file.name), ` · ${bytes(file.size)} · ${peeked.format}`),
+      replace(about, h("p", {}, h("b", { dir: "auto" }, file.name), ` · ${bytes(file.size)} · ${peeked.format}`),
         peeked.note && notice("", peeked.note),
         peeked.encoding && notice("warn", `The text is not UTF-8; it is read as ${peeked.encoding}. `
           + "Another encoding can be chosen under Options."));
-      replace(main.querySelector("#chosen"), about);
+      replace(node.querySelector("#chosen"), about);
       setup.hidden = false;
+      before.hidden = true;
       if (!touched) await guess();
       await fit();
     });
@@ -67,8 +83,10 @@ export async function page(main, { query, signal }) {
 
   async function fit() {
     busy(true);
-    if (!resource.value || !peeked?.header) mapping.clear();
-    else await guarded(() => mapping.load(resource.value, peeked));
+    const chosen = resources.find(one => one.name === resource.value);
+    options.fit(chosen?.fields ?? []);
+    if (!chosen || !peeked?.header) mapping.clear();
+    else await guarded(() => mapping.load(chosen, peeked));
     busy(false);
   }
 
@@ -81,12 +99,12 @@ export async function page(main, { query, signal }) {
     }
   }
 
-  function form(dryRun) {
+  function filled(dryRun) {
     const made = new FormData();
     const given = { resource: resource.value, ...options.values() };
     if (!peeked.named) given.format = peeked.format;
     if (mapping.mapping()) given.mapping = JSON.stringify(mapping.mapping());
-    if (dryRun) given.dry_run = "true";
+    if (dryRun) given.dry_run = options.dryRun();
     for (const [name, value] of Object.entries(given)) made.append(name, value);
     // last: what stands before it is judged before it is sent
     made.append("file", file, file.name);
@@ -94,46 +112,35 @@ export async function page(main, { query, signal }) {
   }
 
   async function run(dryRun) {
-    sent?.abort();
-    sent = new AbortController();
-    const own = sent;
-    signal.addEventListener("abort", () => own.abort());
-    const way = sending(file.name, () => own.abort());
-    replace(work, way.node);
-    way.node.scrollIntoView({ block: "nearest" });
+    // a table with such a name is refused, once all of it was sent
+    if (isTable(peeked) && !options.values().unknown_fields && mapping.ask()) {
+      replace(work, notice("warn", "Names of the file are no fields: choose a field for each, or leave it out. "
+        + "Under Options such names can also be ignored."));
+      return;
+    }
     busy(true);
     try {
-      const job = await upload("imports", form(dryRun), { onprogress: way.set, signal: own.signal });
+      const job = await sendFile(file, filled(dryRun), work, signal);
+      if (!job) return;
       if (!dryRun) {
+        kept = null;
         location.hash = `#/jobs/${job.job_id}`;
         return;
       }
-      const live = follow(job, own.signal);
+      // followed to its end, whichever page is looked at: who comes back finds the result
+      const live = follow(job);
       replace(work, live.node);
       result(await live.ended);
     } catch (error) {
-      replace(work, error.name === "AbortError"
-        ? notice("", "The upload was cancelled; nothing of it was kept.")
-        : problem(await stillThere() ? error : new Problem(0, "The file has changed",
-          "It is another one than was chosen here: choose it again.")));
+      if (error.name !== "AbortError") replace(work, problem(error));
     } finally {
       busy(false);
     }
   }
 
-  /** Whether the file is as it was when it was chosen: browsers give no other. */
-  async function stillThere() {
-    try {
-      await file.slice(0, 1).arrayBuffer();
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
   function busy(is) {
     dry.disabled = real.disabled = is || !resource.value;
-    main.toggleAttribute("aria-busy", is);
+    node.toggleAttribute("aria-busy", is);
   }
 
   function result(job) {
@@ -145,20 +152,36 @@ export async function page(main, { query, signal }) {
       job.status === "completed" && h("div", { class: "row" }, again,
         h("span", { class: "hint" }, `Sends the file again (${bytes(file.size)}).`))),
     differences(job.sample), job.counts.rejected > 0 && errors(job));
-    work.querySelector("h2").focus();
+    if (node.isConnected) work.querySelector("h2").focus();
   }
+
+  return {
+    node,
+    /** The page is looked at, until `until`; a link may have named the resource. */
+    async enter(named, until) {
+      signal = until;
+      if (named && named !== resource.value) {
+        resource.value = named;
+        touched = true;
+        if (file) await fit();
+      }
+    },
+  };
 }
+
+const NAMES = { csv: "CSV", xlsx: "Excel (.xlsx)", ndjson: "NDJSON", json: "JSON", parquet: "Parquet" };
+const formats = [...new Set(Object.values(config.files))].map(name => NAMES[name] ?? name).join(", ");
 
 /** A place to drop a file on, or to choose one with the keyboard. */
 function chooser(take) {
   const input = h("input", { type: "file", id: "file", class: "sr",
-    accept: ".csv,.tsv,.txt,.json,.ndjson,.jsonl,.xlsx,.xlsm,.gz,.zst",
+    accept: [...Object.keys(config.files), "txt", "gz", "zst"].map(suffix => `.${suffix}`).join(),
     // the same file again is a choice too: it may have been mended meanwhile
     onclick: () => { input.value = ""; },
     onchange: () => input.files[0] && take(input.files[0]) });
   const zone = h("label", { class: "drop", for: "file" },
     h("span", { id: "chosen" }, h("b", {}, "Choose a file"), " or drop it here"),
-    h("span", { class: "hint" }, "CSV, Excel (.xlsx), NDJSON or JSON, also packed with gzip or zstd"));
+    h("span", { class: "hint" }, `${formats}; also packed with gzip or zstd`));
   const over = is => event => {
     event.preventDefault();
     zone.classList.toggle("over", is);

@@ -3,14 +3,16 @@
 import { bytes, confirm, copy, duration, facts, h, jobBadge, notice, number, plural, problem, replace, time, toast }
   from "../ui.js";
 import { del, download, get, key, post } from "../api.js";
+import { hasDraft } from "../drafts.js";
 import { follow } from "../follow.js";
 import { isRunning, jobName } from "../jobs.js";
 import { mendGrid } from "../mend.js";
+import { LABELS } from "../options.js";
 import { counts, differences, errors, verdict } from "../outcome.js";
 import { isTable } from "../rejects.js";
 
 // options that other lines tell
-const SHOWN = ["parent", "format", "resource", "resources"];
+const SHOWN = ["parent", "format", "resource", "resources", "closed", "expires_in"];
 
 export async function page(main, { id, signal }) {
   await show(main, await load(id, signal), signal);
@@ -49,14 +51,19 @@ async function show(main, job, signal) {
   if (running) {
     const live = follow(job, signal);
     replace(main, head, trouble, live.node, about(job));
-    live.ended.then(async () => {
-      if (!signal.aborted) {
+    const finish = async () => {
+      try {
+        await live.ended;
+        if (signal.aborted) return;
         await show(main, await load(job.job_id, signal), signal);
         main.querySelector("h1").focus();
+      } catch (error) {
+        if (!signal.aborted) {
+          replace(trouble, problem(error), h("button", { type: "button", onclick: finish }, "Try again"));
+        }
       }
-    }).catch(error => {
-      if (!signal.aborted) replace(trouble, problem(error));
-    });
+    };
+    finish();
     return;
   }
   replace(main, head, trouble, ...(job.kind === "import" ? imported(job, acting) : exported(job, acting)));
@@ -67,8 +74,10 @@ async function show(main, job, signal) {
 function imported(job, acting) {
   const rejected = job.counts.rejected > 0;
   const mending = h("div");
+  // what was typed before and not sent is there again
+  if (rejected && hasDraft(job)) replace(mending, mendGrid(job, open));
   const mend = h("button", { type: "button", class: "primary", onclick: () => {
-    replace(mending, mendGrid(job, open));
+    if (!mending.childElementCount) replace(mending, mendGrid(job, open));
     mending.scrollIntoView({ block: "start" });
     mending.querySelector("h2").focus();
   } }, "Mend in place");
@@ -149,10 +158,12 @@ function about(job) {
     ["Mends or retries", job.parent_job_id ? link(job.parent_job_id) : null],
     ["Made by schedule", job.schedule],
     ["Told to", job.callback_url ? h("code", {}, job.callback_url) : null],
-    ["Names left out", job.ignored_fields?.length ? job.ignored_fields.join(", ") : null],
-    ...Object.entries(job.options ?? {}).filter(([name]) => !SHOWN.includes(name)).map(([name, value]) => [`Option ${name}`, option(value)]),
+    ["Names left out", job.ignored_fields?.length ? cut(job.ignored_fields.join(", ")) : null],
+    ...Object.entries(job.options ?? {}).filter(([name]) => !SHOWN.includes(name)).map(([name, value]) => [LABELS[name] ?? `Option ${name}`, option(value)]),
   ]));
 }
 
 const option = value => h("code", {},
-  value === "\t" ? "tab" : typeof value === "string" ? value : JSON.stringify(value));
+  value === "\t" ? "tab" : cut(typeof value === "string" ? value : JSON.stringify(value)));
+
+const cut = text => (text.length > 400 ? `${text.slice(0, 400)} …` : text);

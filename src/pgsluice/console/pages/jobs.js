@@ -1,6 +1,6 @@
 // All jobs, newest first: searched, filtered, paged; those that run are kept up to date.
 
-import { announce, duration, field, h, jobBadge, number, plural, replace, select, table, time }
+import { announce, duration, field, h, jobBadge, number, plural, redraw, select, table, time }
   from "../ui.js";
 import { get, withQuery } from "../api.js";
 import { isRunning, jobLink, jobName, progress, repeat } from "../jobs.js";
@@ -10,7 +10,7 @@ const STATES = [["", "all"], "pending", "processing", "completed", "failed", "ca
 const COLUMNS = [
   { head: "State", cell: job => [jobBadge(job), job.dry_run ? h("div", { class: "hint" }, "dry run") : null] },
   { head: "Job", class: "wrap", cell: job => [
-    h("a", { href: jobLink(job), dataset: { job: job.job_id } }, jobName(job)),
+    h("a", { href: jobLink(job), dataset: { focus: job.job_id } }, jobName(job)),
     job.schedule ? h("div", { class: "hint" }, `by schedule ${job.schedule}`) : null,
     isRunning(job) ? progress(job) : null,
     job.error ? h("div", { class: "hint badly" }, job.error.detail) : null] },
@@ -51,11 +51,9 @@ export async function page(main, { query, signal }) {
     if (text === known) return;
     known = text;
     shown = seen;
-    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.job : null;
-    replace(list, table(COLUMNS, seen.jobs, { caption: "Jobs, the newest first",
+    redraw(list, table(COLUMNS, seen.jobs, { caption: "Jobs, the newest first",
       empty: Object.values(asked()).some(Boolean) ? "No job is like that." : "No job yet." }));
-    if (focused) list.querySelector(`[data-job="${CSS.escape(focused)}"]`)?.focus();
-    replace(pager, h("span", { class: "muted" }, `${plural(seen.jobs.length, "job")} on page ${pages.length}`),
+    redraw(pager, h("span", { class: "muted" }, `${plural(seen.jobs.length, "job")} on page ${pages.length}`),
       h("div", { class: "row" },
         h("button", { disabled: pages.length === 1, onclick: () => turn(pages.slice(0, -1)) }, "Newer"),
         h("button", { disabled: !seen.next, onclick: () => turn([...pages, shown.next]) }, "Older")));
@@ -79,11 +77,11 @@ export async function page(main, { query, signal }) {
     h("header", {}, h("h1", {}, "Jobs"), h("div", { class: "row" },
       h("a", { class: "button primary", href: "#/import" }, "Import"),
       h("a", { class: "button", href: "#/exports" }, "Export"))),
-    h("search", { class: "fields" },
+    h("search", { class: "fields close" },
       field("Search", search, "part of an id, file, resource or schedule"),
       field("Kind", kind), field("State", status), field("Resource", resource)),
     trouble, list, pager,
-    h("p", { class: "hint" }, "In the list, the arrow keys go from job to job, Enter opens one."));
+    h("p", { class: "hint extra" }, "In the list, the arrow keys go from job to job, Enter opens one."));
   await draw();
   const loop = repeat(draw,
     // what takes long is not asked for all the time
@@ -102,7 +100,7 @@ function names(resources, named) {
 
 /** Arrow keys, Home and End go from link to link. */
 function walk(event) {
-  const links = [...event.currentTarget.querySelectorAll("a[data-job]")];
+  const links = [...event.currentTarget.querySelectorAll("a[data-focus]")];
   const at = links.indexOf(document.activeElement);
   const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: links.length - 1 }[event.key];
   if (to === undefined || !links[to]) return;

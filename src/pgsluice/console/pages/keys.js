@@ -1,7 +1,7 @@
 // API keys, for those whose key has the scope admin.
 
-import { announce, badge, check, confirm, copy, dialog, field, h, notice, number, replace, select,
-  table, time, toast } from "../ui.js";
+import { announce, badge, check, copy, dialog, field, h, notice, number, redraw, replace, select,
+  table, time } from "../ui.js";
 import { askKey, del, get, key, post, setKey } from "../api.js";
 
 const SCOPES = [["import", "send and watch imports"], ["export", "read tables"],
@@ -19,10 +19,10 @@ export async function page(main, { signal }) {
       replace(list, refusal(error, draw));
       return;
     }
-    replace(list, keys.length ? null : notice("warn", h("b", {}, "There is no key yet. "),
+    redraw(list, keys.length ? null : notice("warn", h("b", {}, "There is no key yet. "),
       "Whoever is on this machine may do everything. From the first key on, every request needs one: ",
       "give the first one the scope admin, or keys can be made by ", h("code", {}, "pgsluice key"), " only."),
-    h("div", {}, h("button", { class: "primary", onclick: () => create(keys, draw) }, "New key")),
+    h("div", {}, h("button", { class: "primary", dataset: { focus: "new" }, onclick: () => create(keys, draw) }, "New key")),
     keys.length ? shown(keys, draw) : null);
   };
   main.append(h("h1", {}, "API keys"),
@@ -51,8 +51,8 @@ function shown(keys, draw) {
     { head: "Last used", class: "nowrap", cell: one => time(one.last_used_at) },
     { head: h("span", { class: "sr" }, "Actions"), cell: one => (one.state === "revoked" ? null
       : h("div", { class: "row actions" },
-        h("button", { class: "small", "aria-label": `Rotate ${one.name}`, onclick: () => rotate(one, draw) }, "Rotate"),
-        h("button", { class: "small danger", "aria-label": `Revoke ${one.name}`, onclick: () => revoke(one, draw) }, "Revoke"))) },
+        h("button", { class: "small", dataset: { focus: `rotate ${one.name}` }, "aria-label": `Rotate ${one.name}`, onclick: () => rotate(one, draw) }, "Rotate"),
+        h("button", { class: "small danger", dataset: { focus: `revoke ${one.name}` }, "aria-label": `Revoke ${one.name}`, onclick: () => revoke(one, draw) }, "Revoke"))) },
   ], keys, { caption: "API keys" });
 }
 
@@ -105,15 +105,14 @@ async function secret(made, isFirst) {
         if (!await copy(made.key)) getSelection().selectAllChildren(words);
       } }, "Copy")),
       isFirst && !key() ? use : null),
-    actions: [{ label: "I have it", value: "ok" }],
+    actions: [{ label: "I have it", value: "ok" }], firm: true,
   });
   if (isFirst && !key() && use.box.checked) setKey(made.key, false);
 }
 
 async function rotate(one, draw) {
-  if (!await confirm(`Give ${one.name} a new secret?`, "The old one works for another day, so that "
-    + "whoever uses it has time to change.", "Rotate", "primary")) return;
-  const made = await attempt(() => post(`keys/${encodeURIComponent(one.name)}/rotate`));
+  const made = await ask(`Give ${one.name} a new secret?`, "The old one works for another day, so that whoever "
+    + "uses it has time to change.", "Rotate", "primary", () => post(`keys/${encodeURIComponent(one.name)}/rotate`));
   if (made) {
     await secret(made, false);
     await draw();
@@ -121,19 +120,14 @@ async function rotate(one, draw) {
 }
 
 async function revoke(one, draw) {
-  if (!await confirm(`Revoke ${one.name}?`, "Requests with it are refused from now on. Jobs that it "
-    + "began go on. This cannot be undone.", "Revoke")) return;
-  if (await attempt(async () => { await del(`keys/${encodeURIComponent(one.name)}`); return true; })) {
+  const done = await ask(`Revoke ${one.name}?`, "Requests with it are refused from now on. Jobs that it began go on. "
+    + "This cannot be undone.", "Revoke", "danger primary", () => del(`keys/${encodeURIComponent(one.name)}`));
+  if (done) {
     announce(`${one.name} is revoked`);
     await draw();
   }
 }
 
-async function attempt(work) {
-  try {
-    return await work();
-  } catch (error) {
-    toast(error.detail ?? error.message);
-    return null;
-  }
-}
+/** Ask, then do it: what the work gives, null if it was left. A refusal is shown where it was asked. */
+const ask = (title, text, label, kind, work) => dialog({ title, body: h("p", {}, text),
+  actions: [{ label: "Cancel", value: null }, { label, value: "yes", kind }], onsubmit: work });

@@ -1,6 +1,6 @@
 // What runs now, what has ended in the last hours, and whether database and workers are well.
 
-import { badge, bar, duration, h, notice, number, percent, plural, replace, select, table, uid }
+import { badge, bar, duration, h, notice, number, percent, plural, redraw, select, table, uid }
   from "../ui.js";
 import { get, withQuery } from "../api.js";
 import { columns, line } from "../charts.js";
@@ -24,12 +24,7 @@ export async function page(main, params) {
     const text = JSON.stringify(seen);
     if (text === known) return;
     known = text;
-    const open = new Set([...body.querySelectorAll("details[open]")].map(one => one.dataset.name));
-    // a chart that is being read stays open, a link that has the focus keeps it
-    const focused = body.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
-    replace(body, tiles(seen), running(seen.running), past(seen));
-    for (const one of body.querySelectorAll("details")) one.open = open.has(one.dataset.name);
-    if (focused) body.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+    redraw(body, tiles(seen), running(seen.running), past(seen));
   };
   main.append(
     h("header", {}, h("h1", {}, "Overview"),
@@ -50,8 +45,8 @@ function tiles({ health, rows_per_second: speed, running: jobs }) {
       ? `in ${plural(jobs.length, "job")}` : "no job runs"),
     tile("Waiting", [number(queue.waiting), h("small", {}, queue.waiting === 1 ? " job" : " jobs")], oldest),
     tile("Workers", [number(workers.alive), h("small", {}, " alive")], workers.alive
-      ? badge("at work or ready", "good")
-      : [badge("none", "bad"), " start one: ", h("code", {}, "pgsluice worker")]),
+      ? badge("ready", "good")
+      : [badge("none", "bad"), " jobs wait; start one: ", h("code", {}, "pgsluice worker")]),
     tile("Database", h("span", { class: "word" }, database.name ?? "–"),
       [badge(database.read_only ? "read only" : database.status, database.read_only
         ? "warn" : database.status === "ok" ? "good" : "bad"),
@@ -107,16 +102,15 @@ const short = (date, days) => (days
   : date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
 
 function rejected(resources) {
-  const most = Math.max(...resources.map(one => one.rejected), 1);
   const read = one => one.imported + one.rejected;
+  const imported = resources.filter(read).sort((one, other) => other.rejected - one.rejected);
+  const most = Math.max(...imported.map(one => one.rejected), 1);
   return table([
     { head: "Resource", class: "bar-cell", cell: one => [
       h("a", { href: `#/jobs?resource=${encodeURIComponent(one.resource)}`,
         dataset: { focus: `resource ${one.resource}` } }, one.resource),
       line(one.rejected / most, "c5")] },
     { head: "Rejected", num: true, cell: one => number(one.rejected) },
-    { head: "of those read", num: true,
-      cell: one => (read(one) ? percent(one.rejected / read(one)) : "–") },
-  ], [...resources].sort((one, other) => other.rejected - one.rejected),
-  { caption: "Rejected records by resource" });
+    { head: "of those read", num: true, cell: one => percent(one.rejected / read(one)) },
+  ], imported, { caption: "Rejected records by resource", flat: true, empty: "Nothing was imported in this time." });
 }

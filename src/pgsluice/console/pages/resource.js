@@ -41,8 +41,10 @@ function fields(about) {
   return table([
     { head: "Field", cell: field => [h("code", {}, h("b", {}, field.name)), field.aliases
       ? h("div", { class: "hint" }, `also ${field.aliases.join(", ")}`) : null] },
-    { head: "What it is", cell: field => [typeWords(field.type, field.values),
-      h("div", { class: "hint" }, h("code", {}, field.type))] },
+    { head: "What it is", cell: field => {
+      const words = typeWords(field.type, field.values);
+      return [words, words === field.type ? null : h("div", { class: "hint" }, h("code", {}, field.type))];
+    } },
     { head: "Needed", cell: field => (field.required ? badge("required", "run") : needWords(field)) },
     { head: "If left out", narrow: false, cell: field => (field.required ? "an error"
       : field.default ? defaultWords(field.default) : field.nullable ? "empty" : "made by the database") },

@@ -1,6 +1,6 @@
 // Imports and exports that begin by the clock.
 
-import { badge, confirm, dialog, h, notice, problem, replace, table, time, toast } from "../ui.js";
+import { badge, confirm, dialog, h, notice, problem, redraw, replace, table, time, toast } from "../ui.js";
 import { askKey, del, get, post } from "../api.js";
 import { repeat } from "../jobs.js";
 import { edit } from "../schedule_form.js";
@@ -13,12 +13,9 @@ export async function page(main, { signal }) {
   const draw = async () => {
     const { schedules } = await get("schedules", { signal });
     const text = JSON.stringify(schedules);
-    // a button that has the focus is not taken away for nothing
     if (text === known) return;
     known = text;
-    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
-    replace(list, shown(schedules, actions));
-    if (focused) list.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+    redraw(list, shown(schedules, actions));
   };
   const path = one => `schedules/${encodeURIComponent(one.name)}`;
   const act = async (work, done) => {

@@ -42,7 +42,7 @@ returns boolean
 language sql immutable
 return p_field ->> 'kind' = 'array' and p_field ->> 'base_kind' <> 'composite';
 comment on function sluice.is_parquet_list(jsonb) is
-'Whether a field is a list in a Parquet file; an array of rows stays the text that Postgres writes.';
+'Whether a field is a list in a Parquet file; an array of rows stays the text of Postgres.';
 
 create or replace function sluice.parquet_reply(
     p_spec jsonb, p_fields text[], p_include text[]

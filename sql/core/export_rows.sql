@@ -76,9 +76,10 @@ begin
 end;
 $$;
 comment on function sluice.export_column(jsonb, text, text, boolean) is
-'A field as an SQL expression that reads back as the same value. CSV, xlsx, Parquet: as Postgres writes it.
- JSON: numbers, booleans, JSON and arrays as such, the rest as text. p_escape: CSV texts that a
- spreadsheet would take for a formula get a leading apostrophe.';
+'A field as an SQL expression that reads back as the same value. In tables: as Postgres writes it,
+ but the arrays of Parquet as JSON arrays of texts. JSON: numbers, booleans, JSON and arrays as such,
+ the rest as text. p_escape: CSV texts that a spreadsheet would take for a formula get an apostrophe
+ before them.';
 
 create or replace function sluice.export_list(
     p_spec jsonb, p_format text, p_fields text[], p_include text[], p_escape boolean

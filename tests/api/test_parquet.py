@@ -128,7 +128,10 @@ def test_nested_children_are_those_of_their_row_and_leave_again(
     http: httpx.Client, post: Post, database: psycopg.Connection
 ) -> None:
     address = mail()
-    lines = [{"city": "Köln", "street": "Ring 1", "label": None}, {"city": "Ulm", "street": "Hof 2"}]
+    lines = [
+        {"city": "Köln", "street": "Ring 1", "label": None},
+        {"city": "Ulm", "street": "Hof 2"},
+    ]
     data = saved(
         {
             "email": [address],

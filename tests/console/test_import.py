@@ -153,6 +153,8 @@ def test_a_refusal_is_told_in_the_words_of_the_service(
     page.get_by_label("Match rows by").fill("shoe")
     page.get_by_role("button", name="Dry run", exact=True).click()
     expect(page.get_by_role("alert").filter(has_text="Not accepted")).to_contain_text("shoe")
+    # a button that was off while it worked has the focus again
+    expect(page.get_by_role("button", name="Dry run", exact=True)).to_be_focused()
     # the same words meet a file of nothing
     choose(page, tmp_path / "empty.csv", "")
     expect(page.get_by_text("The file is empty")).to_be_visible()

@@ -1,6 +1,6 @@
 // Mending in place: the rejected records in a grid, offending cells marked; only what was mended is sent.
 
-import { announce, h, notice, number, plural, problem, replace, uid } from "./ui.js";
+import { announce, backTo, h, notice, number, plural, problem, replace, uid } from "./ui.js";
 import { upload } from "./api.js";
 import { forget, keep, restore } from "./drafts.js";
 import { asFile, isEdited, readRejects } from "./rejects.js";
@@ -58,8 +58,10 @@ function grid(job, found, onsent) {
   const turn = by => {
     page += by;
     draw();
-    body.closest(".scroll").scrollTop = 0;
-    body.querySelector("input, textarea")?.focus();
+    const region = body.closest(".scroll");
+    region.scrollTop = 0;
+    region.focus();
+    region.scrollIntoView({ block: "nearest" });
   };
 
   const line = row => {
@@ -126,6 +128,7 @@ function grid(job, found, onsent) {
     } catch (error) {
       replace(trouble, problem(error));
       count();
+      backTo(dryRun ? try_ : import_);
     }
   }
 

@@ -25,7 +25,8 @@ export function verdict(job) {
   if (job.status === "failed") {
     return notice("bad", h("b", {}, "The job failed. "), job.error?.detail ?? job.error?.title);
   }
-  if (job.status === "cancelled") return notice("warn", "The job was cancelled. Rows that were written by then stay.");
+  if (job.status === "cancelled") return notice("warn", "The job was cancelled. ",
+    inserted || updated ? "Rows that were written by then stay." : "Nothing was written.");
   const good = `${plural(inserted, "new row")}, ${number(updated)} changed, ${number(unchanged)} as they were`;
   const bad = rejected ? `Rejected: ${number(rejected)} of ${plural(received, "record")}.` : "No record is rejected.";
   const kind = rejected ? "warn" : "good";

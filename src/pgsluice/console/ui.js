@@ -68,6 +68,11 @@ export function redraw(node, ...children) {
   return node;
 }
 
+/** A button that was disabled while it worked has lost the focus: it gets it back, if nothing else has it. */
+export function backTo(button) {
+  if (document.activeElement === document.body) button.focus();
+}
+
 function wayTo(node, inner) {
   const way = [];
   for (let at = inner; at !== node; at = at.parentElement) way.unshift([...at.parentElement.children].indexOf(at));

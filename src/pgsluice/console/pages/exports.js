@@ -1,6 +1,6 @@
 // A table on its way out: what of it, how it looks, at once or as a file that is made in the background.
 
-import { announce, badge, bytes, check, field, h, jobBadge, number, plural, problem, redraw, replace, select,
+import { announce, backTo, badge, bytes, check, field, h, jobBadge, number, plural, problem, redraw, replace, select,
   table, time } from "../ui.js";
 import { download, events, get, key, post, request, withQuery } from "../api.js";
 import { fields, filters, order } from "../export_form.js";
@@ -109,6 +109,7 @@ function form(place, about, made, changed, signal) {
       if (error.name !== "AbortError") replace(trouble, problem(error));
     }
     button.disabled = false;
+    backTo(button);
   };
   fit();
   replace(place, chosen.node, kept.node,

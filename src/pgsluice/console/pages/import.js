@@ -1,6 +1,6 @@
 // Import: choose a file, see how its header fits, try it, run it.
 
-import { bytes, field, h, notice, problem, replace, select } from "../ui.js";
+import { backTo, bytes, field, h, notice, problem, replace, select } from "../ui.js";
 import { config, get, post } from "../api.js";
 import { follow } from "../follow.js";
 import { mappingForm } from "../mapping.js";
@@ -119,6 +119,9 @@ function form(resources) {
       return;
     }
     busy(true);
+    // what is on its way is not exchanged
+    const input = node.querySelector("#file");
+    input.disabled = true;
     try {
       const job = await sendFile(file, filled(dryRun), work, signal);
       if (!job) return;
@@ -134,7 +137,9 @@ function form(resources) {
     } catch (error) {
       if (error.name !== "AbortError") replace(work, problem(error));
     } finally {
+      input.disabled = false;
       busy(false);
+      backTo(dryRun ? dry : real);
     }
   }
 
@@ -184,6 +189,7 @@ function chooser(take) {
     h("span", { class: "hint" }, `${formats}; also packed with gzip or zstd`));
   const over = is => event => {
     event.preventDefault();
+    if (input.disabled) return;
     zone.classList.toggle("over", is);
     if (event.type === "drop" && event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
   };

@@ -1,6 +1,6 @@
 // One job: its progress while it runs, what became of it, its errors, and mending them.
 
-import { bytes, confirm, copy, duration, facts, h, jobBadge, notice, number, plural, problem, replace, time, toast }
+import { backTo, bytes, confirm, copy, duration, facts, h, jobBadge, notice, number, plural, problem, replace, time, toast }
   from "../ui.js";
 import { del, download, get, key, post } from "../api.js";
 import { hasDraft } from "../drafts.js";
@@ -39,6 +39,7 @@ async function show(main, job, signal) {
       if (error.name !== "AbortError") replace(trouble, problem(error));
     } finally {
       event.target.disabled = false;
+      backTo(event.target);
     }
   } }, label);
   const running = isRunning(job);

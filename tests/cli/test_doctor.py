@@ -34,8 +34,8 @@ def test_a_sound_service_passes(doctor) -> None:  # type: ignore[no-untyped-def]
     assert {name: found[name] for name in expected if found[name][0] != "ok"} == {}
     assert expected >= {
         "database", "schema", "writes", "timeouts", "rights", "resources", "tables", "search path",
-        "queue", "old transactions", "publications", "clock", "news", "programs", "parquet", "settings",
-        "disk of the store", "store", "service",
+        "queue", "old transactions", "publications", "clock", "news", "programs", "parquet",
+        "settings", "disk of the store", "store", "service",
     }  # fmt: skip
 
 

@@ -90,6 +90,7 @@ begin;
 \ir ../sql/core/step_cast.sql
 \ir ../sql/core/keep_rejects.sql
 \ir ../sql/core/step_match.sql
+\ir ../sql/core/match_again.sql
 \ir ../sql/core/isolate.sql
 \ir ../sql/core/step_merge.sql
 \ir ../sql/core/merge_levels.sql

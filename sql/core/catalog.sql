@@ -163,6 +163,26 @@ select
                 inner join pg_namespace as n on o.oprnamespace = n.oid
                 where oc.oid = i.indclass[p.place - 1]
             ),
+            'hash', (
+                select format('%I.%I', n.nspname, f.proname)
+                from pg_opclass as oc
+                inner join pg_amop as ao on ao.amopfamily = oc.opcfamily
+                    and ao.amoplefttype = oc.opcintype and ao.amoprighttype = oc.opcintype
+                    and ao.amopstrategy = 3
+                inner join pg_amop as ho on ho.amopopr = ao.amopopr and ho.amopstrategy = 1
+                inner join pg_am as am on ho.amopmethod = am.oid and am.amname = 'hash'
+                inner join pg_amproc as ap on ap.amprocfamily = ho.amopfamily
+                    and ap.amproclefttype = ho.amoplefttype and ap.amprocrighttype = ho.amoplefttype
+                    and ap.amprocnum = 2
+                inner join pg_proc as f on ap.amproc = f.oid
+                inner join pg_namespace as n on f.pronamespace = n.oid
+                -- what an array or a range holds need not have a hash
+                inner join pg_type as t on oc.opcintype = t.oid
+                    and (t.typtype <> 'p' or t.oid = 'anyenum'::regtype)
+                where oc.oid = i.indclass[p.place - 1]
+                order by f.oid
+                limit 1
+            ),
             'collation', (
                 select format('%I.%I', n.nspname, co.collname)
                 from pg_collation as co
@@ -182,7 +202,8 @@ order by i.indisprimary desc, ic.relname asc;
 end;
 comment on function sluice.catalog_keys(regclass) is
 'The unique indexes of a table, the primary key first: each part with its expression, type, the
- equality operator of its own operator class and its collation; the predicate of a partial one;
+ equality operator of its own operator class, the function that hashes values by that equality
+ (null: there is none that takes them all) and its collation; the predicate of a partial one;
  columns: all that its parts and its predicate read.';
 
 create or replace function sluice.catalog_references(p_target regclass)

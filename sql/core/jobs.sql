@@ -152,7 +152,8 @@ select
     coalesce(j.phase || ' ' || s.done || '/' || s.steps, j.phase) as step,
     least(j.not_before, s.not_before) as next_try,
     j.parent_job_id,
-    j.exported
+    j.exported,
+    j.options ->> 'dry_run' as dry_run
 from sluice.job as j
 left join lateral (
     select
@@ -173,5 +174,6 @@ left join lateral (
 comment on view sluice.jobs is
 'All jobs, uploads under way (receiving) too, for whoever operates them; while they run with who is
  at it (worker), how often the present step was begun (attempts), its last sign of life (heartbeat),
- how many steps of its phase are done (step) and when one that failed is tried again (next_try):
+ how many steps of its phase are done (step) and when one that failed is tried again (next_try);
+ dry_run: true or write where nothing is kept:
  select * from sluice.jobs order by created_at desc limit 20;';

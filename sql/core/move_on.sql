@@ -99,12 +99,16 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_whole constant boolean := (p_job.options ->> 'atomic')::boolean is true
-        or p_job.options ->> 'dry_run' = 'write' or (p_job.spec ->> 'self')::boolean;
+    v_lost boolean;
 begin
-    -- of a plan that was lost in a crash
-    delete from sluice.step as s
-    where s.job_id = p_job.job_id and s.kind = 'merge' and s.state = 'todo';
+    -- a crash since the match has emptied what it wrote
+    execute format('select not exists (select from %s)', p_job.spec ->> 'plan') into v_lost;
+    if v_lost and exists (
+        select from sluice.step as s
+        where s.job_id = p_job.job_id and s.kind = 'merge' and s.state = 'todo'
+    ) then
+        return false;
+    end if;
     -- records of a range stand near each other, since they were cast in their order
     if p_job.received > 1000 then
         execute format('create index on %s using brin (_n) with (pages_per_range = 16)', p_job.spec ->> 'plan');
@@ -112,39 +116,11 @@ begin
         execute format('create index on %s (_n)', p_job.spec ->> 'extra');
     end if;
     execute format('analyze %s', p_job.spec ->> 'work');
-    -- ranges of record numbers, so that what is merged is known without the unlogged plan
-    execute format($sql$
-        insert into sluice.step (job_id, kind, lo, hi, rows, inserted, updated)
-        select $3, 'merge', min(r.lo), max(r.hi) + 1, sum(r.rows), sum(r.inserts), sum(r.rows - r.inserts)
-        from (
-            select g.*, ((sum(g.rows) over (order by g.lo))::bigint - 1) / $4 as part
-            from (
-                select min(t._n) as lo, max(t._n) as hi, count(*) as rows,
-                    count(*) filter (where t._action = 'i') as inserts
-                from (%s) as t
-                group by (t._n - 1) / greatest($4 / 10, 1)
-            ) as g
-        ) as r
-        group by r.part
-        order by r.part
-    $sql$, sluice.sql_todo(p_job.spec))
-    using 0::bigint, 9223372036854775807, p_job.job_id, case
-        when v_whole then 9223372036854775807
-        else sluice.setting('batch_rows', '50000')::bigint
-    end;
-    -- a crash since the match has emptied what it wrote
-    return (
-        select coalesce(sum(s.rows) filter (where s.kind = 'merge' and s.state = 'todo'), 0)
-            = sum(s.rows) filter (where s.kind = 'match')
-        from sluice.step as s
-        where s.job_id = p_job.job_id
-    );
+    return true;
 end;
 $$;
 comment on function sluice.plan_merge(sluice.job) is
-'Cuts the merge into steps of at most sluice.batch_rows records (50,000); atomic jobs and tables
- that refer to themselves are merged whole. False when the plan is not what the match left: it was
- lost in a crash.';
+'Makes the plan ready to be read by ranges. False when it was lost in a crash since the match.';
 
 create or replace function sluice.has_steps(p_job sluice.job)
 returns boolean

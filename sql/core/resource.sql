@@ -90,10 +90,16 @@ begin
     end if;
 
     if parent is not null and not exists (
-        select from pg_index as i where i.indrelid = target and i.indisprimary
+        select from pg_index as i
+        where i.indrelid = target and i.indisprimary and not exists (
+            select from pg_attribute as a
+            where a.attrelid = target and a.attname = parent_field and a.attnum = any(i.indkey)
+        )
     ) then
-        raise exception '% has no primary key, which rows of a list need', target::text using
-            errcode = 'IO400', hint = 'give the table a primary key';
+        raise exception '% has no primary key of its own, which rows of a list need', target::text
+            using errcode = 'IO400', hint = format(
+                'give the table a primary key without %s, such as an id', parent_field
+            );
     end if;
 
     insert into sluice.resource as r (

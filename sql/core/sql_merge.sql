@@ -39,10 +39,13 @@ select concat_ws(e'\n',
         format('from %s as p', p_spec ->> 'plan'),
         case when sluice.is_implied(p_spec) then 'left' else 'inner' end
         || format(' join %s as w on w._n = p._n and w._n >= $1 and w._n < $2', p_spec ->> 'work'),
-        'where p._n >= $1 and p._n < $2 and p._errors is null and '
-        || case when sluice.is_implied(p_spec) then '(w._n is null or w._action = ''i'')'
-        else 'w._action = ''i''' end,
-        format('    and not exists (select from %s as e where e._n = p._n)', p_spec ->> 'extra'),
+        'where ' || case
+            when sluice.is_implied(p_spec) then sluice.sql_is_to_do(p_spec, '{i}')
+            else format(
+                e'p._n >= $1 and p._n < $2 and p._errors is null and w._action = ''i''\n'
+                '    and not exists (select from %s as e'
+                ' where e._n = p._n and e._n >= $1 and e._n < $2)', p_spec ->> 'extra'
+            ) end,
         'order by p._n'
     ) end
 )
@@ -79,7 +82,10 @@ select concat_ws(e'\n',
     format('from %s as w', p_spec ->> 'work'),
     format('inner join %s as p on p._n = w._n and p._n >= $1 and p._n < $2', p_spec ->> 'plan'),
     'where w._n >= $1 and w._n < $2 and w._action = ''u''',
-    format('    and not exists (select from %s as e where e._n = w._n)', p_spec ->> 'extra'),
+    format(
+        '    and not exists (select from %s as e where e._n = w._n and e._n >= $1 and e._n < $2)',
+        p_spec ->> 'extra'
+    ),
     '    and ' || sluice.sql_same_row(p_spec, 't', 'w'),
     -- the row must still be the one that the match found
     (

@@ -32,6 +32,27 @@ return coalesce((p_spec ->> 'implied')::boolean, false);
 comment on function sluice.is_implied(jsonb) is
 'Whether a good record without a row in the work table is a new row; else it is one that stays.';
 
+create or replace function sluice.sql_is_to_do(p_spec jsonb, p_actions text)
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+begin atomic
+-- one anti join over what is known of the range: few records, by an estimate that comes true
+select format($sql$p._n >= $1 and p._n < $2 and p._errors is null
+    and not exists (
+        select from (
+            select e._n from %1$s as e where e._n >= $1 and e._n < $2
+            union all
+            select o._n from %2$s as o
+            where o._n >= $1 and o._n < $2 and (o._action = any (%3$L)) is not true
+        ) as o
+        where o._n = p._n
+    )$sql$, p_spec ->> 'extra', p_spec ->> 'work', p_actions);
+end;
+comment on function sluice.sql_is_to_do(jsonb, text) is
+'SQL that is true for a record p of the plan, $1, $2: record numbers from, to, which has no row in
+ the work table, or one with one of the actions (an array literal).';
+
 create or replace function sluice.sql_todo(p_spec jsonb)
 returns text
 language sql stable
@@ -40,16 +61,14 @@ begin atomic
 select case
     when sluice.is_implied(p_spec) then format(
         'select p._n, coalesce(w._action, ''i'') as _action'
-        ' from %1$s as p left join %2$s as w on w._n = p._n and w._n >= $1 and w._n < $2'
-        ' where p._n >= $1 and p._n < $2 and p._errors is null'
-        ' and (w._n is null or w._action in (''i'', ''u''))'
-        ' and not exists (select from %3$s as e where e._n = p._n)',
-        p_spec ->> 'plan', p_spec ->> 'work', p_spec ->> 'extra'
-    )
+        ' from %s as p left join %s as w on w._n = p._n and w._n >= $1 and w._n < $2'
+        ' where ', p_spec ->> 'plan', p_spec ->> 'work'
+    ) || sluice.sql_is_to_do(p_spec, '{i,u}')
     else format(
         'select w._n, w._action from %s as w'
         ' where w._n >= $1 and w._n < $2 and w._action in (''i'', ''u'', ''c'')'
-        ' and not exists (select from %s as e where e._n = w._n)',
+        ' and not exists'
+        ' (select from %s as e where e._n = w._n and e._n >= $1 and e._n < $2)',
         p_spec ->> 'work', p_spec ->> 'extra'
     )
 end;
@@ -68,7 +87,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     execute format(
-        'select count(*) filter (where t._action = ''i''), count(*) filter (where t._action = ''u''),'
+        'select count(*) filter (where t._action = ''i''),'
+        ' count(*) filter (where t._action = ''u''),'
         ' count(*) filter (where t._action = ''c'') from (%s) as t', sluice.sql_todo(p_spec)
     ) into o_inserts, o_updates, o_lists using p_from, p_to;
 end;

@@ -140,6 +140,9 @@ begin
             ) then
                 return '{"lost": true}';
             end if;
+            if v_code in ('23505', '40002') and p_step.attempts < 2 and sluice.may_match_again(p_job) then
+                return '{"again": true}';
+            end if;
             -- subtransactions in thousands overflow the whole server's cache of them:
             -- big steps become smaller steps first, each a transaction of its own
             if p_step.rows > 500 and not v_alone and not (p_job.spec ->> 'self')::boolean then
@@ -156,7 +159,8 @@ $$;
 comment on function sluice.write_records(sluice.job, sluice.step, boolean) is
 'A range of record numbers into the target. Returns the counts and the records that could not be
  written: {"rows", "inserted", "updated", "rejects", "children"}; or that nothing was written:
- {"lost"}: the plan is gone, {"split"}: it needs smaller steps. p_yields: fails as a whole when
+ {"lost"}: the plan is gone, {"split"}: it needs smaller steps, {"again"}: another writer was
+ faster, so that it is to be matched anew. p_yields: fails as a whole when
  another writer was faster (23505, 40002).';
 
 create or replace function sluice.note_writes(
@@ -172,6 +176,9 @@ begin
         return 0;
     elsif p_done ? 'split' then
         perform sluice.split_step(p_job, p_step);
+        return 0;
+    elsif p_done ? 'again' then
+        perform sluice.match_again(p_job, p_step);
         return 0;
     end if;
     perform sluice.reject_writes(p_job, p_done -> 'rejects');

@@ -139,7 +139,7 @@ begin
     -- the table may have changed since the job was accepted
     v_job.spec := sluice.import_spec(
         p_job_id, v_job.resource, v_job.header, v_job.shape, v_job.options
-    ) || jsonb_build_object('role', sluice.key_role(v_job.key_id));
+    ) || jsonb_build_object('role', sluice.key_role(v_job.key_id), 'large', v_job.received > 1000);
     v_job.spec := sluice.at_login(v_job.spec, sluice.key_login(v_job.key_id));
     perform sluice.check_role(coalesce(v_job.spec ->> 'login', v_job.spec ->> 'role'), v_job.spec);
     v_job.statements := sluice.import_statements(v_job.spec);

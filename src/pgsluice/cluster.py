@@ -16,8 +16,12 @@ from pgsluice.binaries import Binaries, EmbeddedError, User
 DATABASE = "pgsluice"
 
 SETTINGS: Mapping[str, str] = {
-    "shared_buffers": "256MB",
+    "shared_buffers": "512MB",
+    # two sessions that fill WAL at once wait for it
+    "wal_buffers": "64MB",
     "max_wal_size": "4GB",
+    # files of WAL are kept to be written over: to make and fill new ones takes long
+    "min_wal_size": "1GB",
     "checkpoint_timeout": "15min",
     "wal_compression": "on",
     "max_connections": "100",

@@ -470,3 +470,18 @@ def test_an_exclusion_is_no_key(conn: Connection) -> None:
     )
     assert done.verdicts == [Verdict(2, None, "write")]
     assert done.errors[0]["sqlstate"] == "23P01"
+
+
+def test_rows_of_a_list_need_a_key_without_their_parent(conn: Connection) -> None:
+    table(conn, "id integer primary key")
+    with pytest.raises(psycopg.Error, match="no primary key of its own") as refused:
+        table(
+            conn,
+            "t_id integer not null references t, email text, primary key (t_id, email)",
+            name="u",
+            parent="t",
+            parent_field="t_id",
+        )
+    assert refused.value.diag.message_hint == (
+        "give the table a primary key without t_id, such as an id"
+    )

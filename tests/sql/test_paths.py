@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.sql.at_work import Worker, accept
 from tests.sql.importer import Connection, csv_text, lines, result, rows, run, step, table
@@ -116,3 +117,67 @@ def test_new_records_need_no_row_in_the_work_table(conn: Connection) -> None:
             seen = rows(conn, f"select count(*) from sluice_stage.w_{job.replace('-', '')}")[0]
     assert seen == 1
     assert result(conn, job).counts == (2000, 1, 0, 1)
+
+
+KEYS_OF_MANY_KINDS = (
+    "create type public.size as enum ('s', 'm', 'l')",
+    "alter table public.t add unique (a, b)",
+    "alter table public.t add unique nulls not distinct (b, n)",
+    "create unique index on public.t (lower(b)) where a > 1",
+    "create unique index on public.t (n, s)",
+    "create unique index on public.t (padded)",
+    "create unique index on public.t (list)",
+    "create unique index on public.t (span, a)",
+    'create unique index on public.t (b collate "C" text_pattern_ops, d)',
+)
+
+
+@pytest.mark.parametrize("mode", ["reject", "first", "last"])
+def test_duplicates_of_a_large_file_are_those_that_a_comparison_of_all_keys_finds(
+    conn: Connection, mode: str
+) -> None:
+    rnd = random.Random(mode)  # the same records each time
+    conn.execute(KEYS_OF_MANY_KINDS[0])
+    table(
+        conn,
+        "a integer, b text, n numeric, s public.size, padded character(6), list integer[],"
+        " span int4range, d varchar(9)",
+        *KEYS_OF_MANY_KINDS[1:],
+    )
+    made = [
+        [
+            rnd.randrange(60),
+            rnd.choice([None, *"xyzXYZ"]),
+            rnd.choice(["1", "1.0", "1.00", "2", "-0", "0", None]),
+            rnd.choice(["s", "m", "l", "xl"]),
+            rnd.choice(["p", "p ", f"p{rnd.randrange(5000)}"]),
+            rnd.choice(["{1}", f"{{1,{rnd.randrange(3000)}}}"]),
+            rnd.choice(["[1,3)", "[1,2]", f"[1,{rnd.randrange(2, 900)})"]),
+            rnd.choice("uvw"),
+        ]
+        for _ in range(1500)
+    ]
+    header = ["a", "b", "n", "s", "padded", "list", "span", "d"]
+    job = accept(conn, "t", csv_text(header, *made), mode="insert", on_duplicate=mode)
+    while step(conn)["kind"] != "match":
+        pass
+    spec, extra = rows(
+        conn, f"select spec, spec ->> 'extra' from sluice.job where job_id = '{job}'"
+    )[0]
+    assert spec["large"]
+    hashed = 0
+    for key in spec["keys"]:
+        found = []
+        for large in (True, False):
+            text = conn.execute(
+                "select sluice.sql_duplicates(%s, %s)", [Jsonb(spec | {"large": large}), Jsonb(key)]
+            ).fetchone()
+            assert text
+            hashed += "twins" in text[0]
+            conn.execute(f"truncate {extra}")
+            conn.execute(text[0])
+            found.append(rows(conn, f"select _n, _dropped, _error from {extra} order by _n"))
+        assert found[0] == found[1]
+        assert found[0], f"the file has no duplicates of {key['name']}"
+    # arrays and ranges have no hash that takes all that they may hold
+    assert hashed == len(spec["keys"]) - 2

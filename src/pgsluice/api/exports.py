@@ -54,6 +54,9 @@ async def stream_export(request: AnyRequest) -> Download:
         except (ClientGoneError, StatementCancelled):
             raise
         except (Error, ProblemError) as exc:
+            # what the file's form cannot hold is no fault of the replica
+            if isinstance(exc, ProblemError) and exc.status < 500:
+                raise
             service.replica.give_up(exc)
 
     async def ask(conn: Connection) -> dict[str, Any]:

@@ -136,7 +136,7 @@ select
 from sluice_stage.p_job as p
 inner join sluice_stage.w_job as w on w._n = p._n and w._n >= $1 and w._n < $2
 where p._n >= $1 and p._n < $2 and p._errors is null and w._action = 'i'
-    and not exists (select from sluice_stage.e_job as e where e._n = p._n)
+    and not exists (select from sluice_stage.e_job as e where e._n = p._n and e._n >= $1 and e._n < $2)
 order by p._n;
 
 -- update
@@ -147,7 +147,7 @@ set
 from sluice_stage.w_job as w
 inner join sluice_stage.p_job as p on p._n = w._n and p._n >= $1 and p._n < $2
 where w._n >= $1 and w._n < $2 and w._action = 'u'
-    and not exists (select from sluice_stage.e_job as e where e._n = w._n)
+    and not exists (select from sluice_stage.e_job as e where e._n = w._n and e._n >= $1 and e._n < $2)
     and t.id operator(pg_catalog.=) w.id;
 
 -- sample

@@ -87,15 +87,28 @@ select coalesce(jsonb_agg(jsonb_build_object(
     'header', h.name,
     'field', case
         when h.name in ('_row', '_errors', '_raw') then h.name
-        else coalesce(p_names ->> h.name, f.names ->> sluice.fold_name(h.name))
+        else coalesce(
+            p_names ->> h.name, f.names ->> sluice.fold_name(h.name),
+            c.names ->> replace(sluice.fold_name(h.name), '_', '')
+        )
     end
 ) order by h.place), '[]')
 from (select sluice.folded_names(p_names) as names) as f
+cross join (
+    -- E-Mail is email, unless two fields would be written so
+    select jsonb_object_agg(n.name, n.field) as names
+    from (
+        select replace(sluice.fold_name(n.key), '_', '') as name, min(n.value) as field
+        from jsonb_each_text(p_names) as n
+        group by 1
+        having count(distinct n.value) = 1
+    ) as n
+) as c
 cross join unnest(p_header) with ordinality as h (name, place);
 end;
 comment on function sluice.header_columns(jsonb, text[]) is
 'The names of a header with the field that each means by sluice.map_names: exactly, by alias, then
- without case, camelCase and spaces; null for a name that no field has.';
+ without case, camelCase, spaces and hyphens; null for a name that no field has.';
 
 create or replace function sluice.match_header(p_spec jsonb, p_header text[], p_options jsonb)
 returns jsonb
@@ -137,4 +150,5 @@ end;
 $$;
 comment on function sluice.match_header(jsonb, text[], jsonb) is
 'The columns of a CSV file with the field that each holds: by mapping, exactly, by alias, then
- without case, camelCase and spaces. IO400 for a name that no field has and for two of one field.';
+ without case, camelCase, spaces and hyphens. IO400 for a name that no field has and for two of one
+ field.';

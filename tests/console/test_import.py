@@ -15,7 +15,7 @@ from ..conftest import Service
 from .conftest import PHONE, faults, fits
 
 PEOPLE = (
-    "E-Mail;Full name;role;active;shoe size\n"
+    "Mail;Full name;role;active;shoe size\n"
     "ann@example.org;Ann;editor;true;38\n"
     "bob;Bob;king;maybe;41\n"
     "cy@example.org;Cy;reader;;40\n"
@@ -59,9 +59,9 @@ def test_from_a_file_to_rows(
     ]
     # what is no field has to be decided; the names that come near are offered
     page.get_by_role("button", name="Dry run", exact=True).click()
-    expect(page.get_by_label("Field for E-Mail")).to_be_focused()
+    expect(page.get_by_label("Field for Mail")).to_be_focused()
     expect(page.get_by_text("choose a field for each")).to_be_visible()
-    page.get_by_role("button", name="Take E-Mail as email, Full name as name").click()
+    page.get_by_role("button", name="Take Mail as email, Full name as name").click()
     expect(page.get_by_label("Field for Full name")).to_have_value("name")
     page.get_by_label("Field for shoe size").select_option("leave out")
     expect(page.get_by_text("left out")).to_be_visible()

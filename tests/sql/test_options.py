@@ -72,6 +72,18 @@ def test_two_names_of_one_field_are_refused(conn: Connection, header: list[str])
         load(conn, "t", csv_text(header, [1, 2, 3][: len(header)]))
 
 
+def test_a_name_is_known_however_its_words_are_parted(conn: Connection) -> None:
+    table(conn, "id integer primary key, email text, zip_code text, a_b text, ab text")
+    load(
+        conn,
+        "t",
+        csv_text(["ID", "E-Mail", "ZIPCODE", "A-B", "AB"], [1, "m", "z", "parted", "one"]),
+    )
+    assert rows(conn, "select email, zip_code, a_b, ab from t") == [("m", "z", "parted", "one")]
+    with pytest.raises(psycopg.Error, match="'A-b-' that t does not have"):
+        load(conn, "t", csv_text(["id", "A-b-"], [2, "either"]))
+
+
 def test_an_exact_key_wins_over_a_folded_one(conn: Connection) -> None:
     table(conn, TYPES)
     load_lines(

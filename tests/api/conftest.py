@@ -27,7 +27,9 @@ UNSLOW = "drop function public.slow() cascade; drop table public.pause"
 @pytest.fixture(scope="module")
 def http(service: Any) -> Iterator[httpx.Client]:
     """A client whose base is the service."""
-    with httpx.Client(base_url=service.url, timeout=60) as client:
+    # the service closes idle connections after 5 s, which must not cross a request on its way
+    limits = httpx.Limits(keepalive_expiry=2)
+    with httpx.Client(base_url=service.url, timeout=60, limits=limits) as client:
         yield client
 
 
@@ -77,7 +79,7 @@ def wire(service: Any) -> Callable[..., socket.socket]:
 
     def connect(head: str, body: bytes = b"") -> socket.socket:
         where = urlsplit(service.url)
-        connection = socket.create_connection((where.hostname or "", where.port or 0), timeout=20)
+        connection = socket.create_connection((where.hostname or "", where.port or 0), timeout=60)
         lines = [*head.strip().splitlines(), f"Host: {where.netloc}", "", ""]
         connection.sendall("\r\n".join(lines).encode() + body)
         return connection

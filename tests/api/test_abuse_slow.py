@@ -53,20 +53,20 @@ def test_a_body_that_stops_is_408_and_leaves_nothing(
 ) -> None:
     started = time.monotonic()
     assert status_of(uploading()) == 408
-    assert IDLE <= time.monotonic() - started < IDLE + 10
+    assert IDLE <= time.monotonic() - started < IDLE + 40
     until(lambda: uploads() == 0)
 
 
 def test_a_body_that_drips_is_408(uploading: Callable[[], socket.socket]) -> None:
     started, connection, received = time.monotonic(), uploading(), b""
     connection.settimeout(0.2)
-    while not received and time.monotonic() - started < 20:
+    while not received and time.monotonic() - started < 60:
         connection.sendall(b"x")
         try:
             received = connection.recv(65536)
         except TimeoutError:
             continue
-    connection.settimeout(10)
+    connection.settimeout(30)
     received += read_all(connection)
     assert received.startswith(b"HTTP/1.1 408 ")
     assert b"SLUICE_UPLOAD_IDLE" in received

@@ -44,7 +44,7 @@ class Terminal:
         """All that was drawn, without colours and moves of the cursor."""
         return _ESCAPES.sub("", self.raw)
 
-    def until(self, pattern: str, seconds: float = 20) -> str:
+    def until(self, pattern: str, seconds: float = 60) -> str:
         """Read until something is drawn; what matched."""
         end = time.monotonic() + seconds
         while not (found := re.search(pattern, self.text)):
@@ -60,7 +60,7 @@ class Terminal:
         """Press Ctrl-C."""
         self.type("\x03")
 
-    def end(self, seconds: float = 20) -> int:
+    def end(self, seconds: float = 60) -> int:
         """Read to the end; the exit code."""
         end = time.monotonic() + seconds
         while self._process.poll() is None or self._read(0.05):

@@ -47,8 +47,8 @@ begin
             -- could do without it, and none reads or writes a table of schema sluice
             '{fence_work,check_fence,stage_name,work_key,hold_job,fault_class,lacks_right,own_path,
             cast_records,cast_range,judge_records,ready_plan,match_range,is_implied,sql_todo,
-            sql_is_to_do,count_todo,write_records,write_range,write_list,isolate_step,isolate_range,
-            isolate_levels,rank_levels,add_counts,
+            sql_is_to_do,may_match_again,count_todo,write_records,write_range,write_list,isolate_step,
+            isolate_range,isolate_levels,rank_levels,add_counts,
             move_own_sequences,move_sequences,pin_output,
             record_error,type_error,list_error,present,fold_keys,fold_name,decimal_comma,array_literal,
             array_cell}'::text[]

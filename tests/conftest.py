@@ -6,6 +6,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,9 @@ from pgsluice.aliases import KNOWN
 from pgsluice.migrate import migrate
 
 TOP = Path(__file__).resolve().parents[1]
+# A pytest in the background ignores Ctrl-C, and so would all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Nothing here needs to survive a crash.
 FAST = {
     "fsync": "off",

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,7 +43,7 @@ def new_key(guarded: Any, conn: psycopg.Connection) -> Iterator[NewKey]:
     clients: list[httpx.Client] = []
 
     def make(**wanted: Any) -> httpx.Client:
-        name = f"key {len(clients)} {id(clients)}"
+        name = f"key {uuid.uuid4()}"
         given = "".join(f", {argument} => %s" for argument in wanted)
         row = conn.execute(
             f"select sluice.create_api_key(%s{given})".encode(), [name, *wanted.values()]

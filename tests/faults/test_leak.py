@@ -194,7 +194,7 @@ def test_two_hundred_jobs_leave_nothing_behind(fleet: Fleet, client: Client) -> 
     assert sum(after.rows[name] for name in TOTALS) <= 200
     assert after.catalog_rows == empty.catalog_rows
     assert after.catalog_heaps <= before.catalog_heaps
-    assert after.catalog_bytes <= 1.1 * between.catalog_bytes
+    assert after.catalog_bytes <= 1.2 * between.catalog_bytes
     assert after.locks == empty.locks
     # A pool that was not at its full size may have grown by a few.
     assert (after.sessions - before.sessions).total() <= 8

@@ -78,10 +78,18 @@ def test_a_job_goes_on_after_a_crash_of_postgres(house: House, own: Path, whole:
         until(lambda: one(conn, IN_MERGE))
         is_unfinished(conn)
         os.kill(postmaster(own) if whole else one(conn, IN_SESSION), signal.SIGKILL)
-    until(lambda: is_ready(house), 30)
-    with psycopg.connect(server.dsn, autocommit=True) as conn:
+    with until(lambda: connected(server.dsn), 30) as conn:
+        until(lambda: is_ready(house), 30)
         is_whole(house, job_id, conn)
     assert any(seconds_of_a_job(house, number) < 2 for number in range(3)), "nothing wakes us"
+
+
+def connected(dsn: str) -> psycopg.Connection | None:
+    """A connection, once Postgres has recovered."""
+    try:
+        return psycopg.connect(dsn, autocommit=True)
+    except psycopg.OperationalError:
+        return None
 
 
 def seconds_of_a_job(house: House, number: int) -> float:

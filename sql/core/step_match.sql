@@ -162,6 +162,8 @@ comment on function sluice.plan_is_lost(sluice.job) is
 create or replace function sluice.ready_plan(p_job sluice.job)
 returns void
 language plpgsql volatile
+-- 9,000 records tell enough of any number
+set default_statistics_target = 30
 set search_path = pg_catalog, pg_temp
 as $$
 declare

@@ -56,7 +56,8 @@ async function _ask(why) {
   const given = await dialog({
     title: "API key",
     body: h("div", { class: "stack" },
-      h("p", {}, why && key() ? why : "Whoever runs this service gives out its keys."),
+      h("p", {}, why && key() ? why
+        : "Whoever runs this service makes them: pgsluice key create NAME --scopes admin"),
       field("Key", input, "It stays in this tab and goes to this service only."),
       remember),
     actions: [{ label: "Cancel", value: null }, { label: "Use key", value: "ok" }],

@@ -102,7 +102,7 @@ def is_made(data_dir: Path) -> bool:
     """Whether there is a database in this data directory, running or not."""
     data_dir = data_dir.resolve()
     with _clear_errors(data_dir):
-        return (_root(data_dir) / "data" / "PG_VERSION").exists()
+        return (root_of(data_dir) / "data" / "PG_VERSION").exists()
 
 
 def attach(data_dir: Path, *, pg_bin: str | None = None) -> Server | None:
@@ -113,6 +113,13 @@ def attach(data_dir: Path, *, pg_bin: str | None = None) -> Server | None:
     with _clear_errors(data_dir):
         cluster = _prepare(data_dir, pg_bin)
         return _server(cluster, True, None) if cluster.alive() else None
+
+
+def root_of(data_dir: Path) -> Path:
+    """Where the server's files of this data directory are: there, but for some of root's."""
+    data_dir = data_dir.resolve()
+    pointer = data_dir / "location"
+    return Path(pointer.read_text().strip()) if pointer.exists() else data_dir
 
 
 def _server(cluster: Cluster, adopted: bool, lock: int | None) -> Server:
@@ -159,7 +166,7 @@ def _refuse_foreign(data_dir: Path) -> None:
 
 def _prepare(data_dir: Path, pg_bin: str | None) -> Cluster:
     """The cluster of this data directory with the right programs and user; not yet made."""
-    root = _root(data_dir)
+    root = root_of(data_dir)
     if not root.is_dir():
         raise EmbeddedError(
             f"{data_dir}/location names {root}, which is gone: restore it, or delete {data_dir}"
@@ -170,12 +177,6 @@ def _prepare(data_dir: Path, pg_bin: str | None) -> Cluster:
     # root keeps its directory, so that the database's user can plant no link where root writes.
     root.chmod(0o711 if user.rights else 0o700)
     return Cluster(root, within_reach(find(pg_bin, _major(root)), user, root), user)
-
-
-def _root(data_dir: Path) -> Path:
-    """Where the server's files of this data directory are."""
-    pointer = data_dir / "location"
-    return Path(pointer.read_text().strip()) if pointer.exists() else data_dir
 
 
 def _elsewhere(data_dir: Path) -> Path:

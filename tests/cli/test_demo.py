@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import httpx
 import psycopg
 import pytest
 
-from .conftest import Command
+from ..conftest import Service
+from .conftest import Command, environment
 
 
 def test_samples_are_the_same_for_the_same_seed(command: Command, tmp_path: Path) -> None:
@@ -65,10 +67,22 @@ def home(open_tmp: Path) -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def test_the_demo_lives_twice_and_stops_cleanly(command: Command, home: Path) -> None:
+def run_line(line: str) -> str:
+    """What a line of the guide prints, in a shell that knows nothing of pgsluice."""
+    words = ["sh", "-c", line]
+    done = subprocess.run(words, env=environment(), stdout=-1, check=False, text=True, timeout=60)
+    return done.stdout
+
+
+def test_the_demo_lives_twice_and_stops_cleanly(
+    command: Command, home: Path, service: Service
+) -> None:
     told = []
-    for _ in range(2):
-        process = command.start("demo", "--home", home, "--port", 0, stdout=-1, stderr=-1)
+    taken = {"SLUICE_PORT": service.url.rpartition(":")[2]}
+    for port, environ in ((("--port", 0), {}), ((), taken)):
+        process = command.start(
+            "demo", "--home", home, *port, stdout=-1, stderr=-1, environ=environ
+        )
         assert process.stdout
         assert process.stderr
         text = ""
@@ -82,12 +96,21 @@ def test_the_demo_lives_twice_and_stops_cleanly(command: Command, home: Path) ->
         with httpx.Client(base_url=url[0]) as http:
             jobs = http.get("/v1/jobs?limit=100").json()["jobs"]
             names = {one["name"] for one in http.get("/v1/resources").json()}
+            export = next(job for job in jobs if job["kind"] == "export")
+            export = http.get(f"/v1/exports/{export['job_id']}").json()
             schedules = http.get("/v1/schedules").json()["schedules"]
+        found = run_line(next(line for line in text.splitlines() if " doctor " in line))
+        assert f"{home}/files takes files and gives them back" in found
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
-        assert "Traceback" not in process.stderr.read().decode()
+        notes = process.stderr.read().decode()
+        assert "Traceback" not in notes
+        assert (f"port {taken['SLUICE_PORT']} is not free" in notes) == bool(environ)
         process.stdout.close()
         process.stderr.close()
+    assert f"rm -r {home} removes it" in told[0]
+    assert export["metrics"]["exported"]["users"] == 1_908
+    assert export["metrics"]["exported"]["articles"] > 2_500
     assert len(jobs) == 8
     assert {job["status"] for job in jobs} == {"completed", "failed"}
     assert {job["outcome"] for job in jobs} == {"clean", "partial", None}

@@ -56,6 +56,10 @@ def test_errors_are_shown_counted_and_written(command: Command) -> None:
     assert [row["email"] for row in csv.DictReader(io.StringIO(rejects))] == [
         "nobody", "fay@example.org",
     ]  # fmt: skip
+    told = command("rejects", "last", "-o", "bad.csv").stdout
+    assert told == f"bad.csv: {len(rejects.encode()):,} bytes\n"
+    told = json.loads(command("errors", "last", "-o", "e.csv", "--json").stdout)
+    assert told == {"file": "e.csv", "bytes": (command.folder / "e.csv").stat().st_size}
 
 
 def test_an_ended_job_is_not_cancelled_but_retried(command: Command) -> None:

@@ -80,7 +80,7 @@ def test_rejects_of_a_csv_file_are_mended_in_place(
     expect(page.get_by_text("It would be 3 new rows")).to_be_visible()
 
     # neither the way back nor a reload loses what was typed
-    page.go_back()
+    page.get_by_role("link", name="Back to the mended records").click()
     expect(page.get_by_text("3 records mended")).to_be_visible()
     page.reload()
     expect(page.get_by_label("name, row 2")).to_have_value('Bob "B"; jr')
@@ -103,6 +103,35 @@ def test_rejects_of_a_csv_file_are_mended_in_place(
     [bob] = rows(http, email="bob@example.org")
     # an emptied cell was null, so the column's default was taken
     assert (bob["name"], bob["role"], bob["active"]) == ('Bob "B"; jr', "author", True)
+
+
+def test_records_that_a_check_found_good_are_not_left_behind(
+    visit: Callable[..., Page], service: Service, http: httpx.Client, post: Callable[..., Any]
+) -> None:
+    job = post("left.csv", "email,name,role\nleft1,L,reader\nleft2,L,reader\n")
+    page = visit(service, f"/jobs/{job['job_id']}")
+    mend(page, service, job)
+    page.get_by_label("email, row 1").fill("left1@example.org")
+    page.get_by_label("name, row 2").fill("Left")
+    page.get_by_role("button", name="Check the mended (dry run)").click()
+    expect(page.get_by_text("Dry run: nothing was written. It would be 1 new row")).to_be_visible()
+    # importing the rejects of the check alone would leave the good one unwritten
+    expect(page.get_by_role("button", name="Mend in place")).to_have_count(0)
+    assert faults(page) == []
+    page.get_by_role("link", name="Back to the mended records").click()
+    expect(page.get_by_label("email, row 1")).to_have_value("left1@example.org")
+    page.get_by_label("email, row 2").fill("left2@example.org")
+    page.get_by_role("button", name="Import the mended").click()
+    expect(page.get_by_text("2 new rows, 0 changed")).to_be_visible()
+    assert [len(rows(http, email=f"left{n}@example.org")) for n in (1, 2)] == [1, 1]
+
+    # a dry run of a file leads to its import, and mending there tells that the rest is not written
+    tried = post("tried.csv", "email,name,role\ntried,T,reader\n", dry_run="true")
+    page = visit(service, f"/jobs/{tried['job_id']}")
+    mend(page, service, tried)
+    expect(page.get_by_text("nothing of its file was written")).to_be_visible()
+    page.get_by_role("link", name="To the import").click()
+    expect(page.get_by_label("Resource")).to_have_value("users")
 
 
 def test_rejects_of_json_keep_every_digit_that_nobody_edits(

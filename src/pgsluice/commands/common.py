@@ -89,6 +89,12 @@ def tell(given: argparse.Namespace, reply: Any, sentence: str) -> int:
     return 0
 
 
+def tell_file(given: argparse.Namespace, path: Path) -> int:
+    """Print how big the file is that was written; 0, for the command to end with."""
+    size = path.stat().st_size
+    return tell(given, {"file": str(path), "bytes": size}, f"{path}: {size:,} bytes")
+
+
 def note(text: str) -> None:
     """A line for whoever looks, on stderr."""
     print(text, file=sys.stderr, flush=True)

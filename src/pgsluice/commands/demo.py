@@ -51,14 +51,18 @@ def add_shop(psql: str, dsn: str, environ: dict[str, str]) -> None:
         raise ClientError(f"the demo's table cannot be made: {done.stderr.strip()}")
 
 
-def start_story(settings: Settings, port: int, home: Path) -> None:
-    """Fill the system as soon as it answers, in a thread, and print what to try."""
+def start_story(settings: Settings, port: int, home: Path, root: Path) -> None:
+    """Fill the system as soon as it answers, in a thread, and print what to try.
+
+    `root` is where Postgres has its files, which is not always in `home`.
+    """
     url = f"http://127.0.0.1:{port}"
     api = Api(url, settings.api_prefix)
+    kept = [home] if root.is_relative_to(home.resolve()) else [home, root]
 
     def run() -> None:
         try:
-            print(guide(url, home, tell(api, home / "samples")), flush=True)
+            print(guide(url, home, kept, tell(api, home / "samples")), flush=True)
         except (ClientError, OSError) as exc:
             note(f"pgsluice: the demo has no sample data: {exc}")
 

@@ -9,7 +9,7 @@ from ..client import BrokenError, ClientError
 from ..settings import Settings
 from . import export_job
 from .bars import bars
-from .common import UsageError, print_json, remote_flags, service
+from .common import UsageError, remote_flags, service, tell_file
 from .export_request import FORMS, LATER, LISTS, PLAIN, body, form_of, query
 from .files import save_export
 
@@ -76,8 +76,5 @@ def _stream(settings: Settings, given: argparse.Namespace, path: Path | None) ->
             left = f"nothing was left at {path}" if path else "what was written is not whole"
             raise ClientError(f"{exc}: {left}") from exc
     if path is not None and not given.quiet:
-        size = path.stat().st_size
-        if given.json:
-            return print_json({"file": str(path), "bytes": size})
-        print(f"{path}: {size:,} bytes")
+        return tell_file(given, path)
     return 0

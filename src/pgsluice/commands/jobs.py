@@ -21,6 +21,7 @@ from .common import (
     service,
     table,
     tell,
+    tell_file,
 )
 from .files import save_errors, save_rejects
 from .follow import ended, follow
@@ -146,7 +147,7 @@ def errors(settings: Settings, given: argparse.Namespace) -> int:
     where = f"imports/{job['job_id']}/errors"
     if given.format or given.output:
         save_errors(remote, job, given.output, given.format, chosen)
-        return 0
+        return _saved(given)
     if given.summary:
         found = remote.ask("GET", f"{where}/summary")
         return print_json(found) if given.json else _print(report.error_table(found))
@@ -165,7 +166,7 @@ def rejects(settings: Settings, given: argparse.Namespace) -> int:
     """Write the rejected records."""
     remote = service(settings, given)
     save_rejects(remote, _import(remote, given.job), given.output, given.format)
-    return 0
+    return _saved(given)
 
 
 def cancel(settings: Settings, given: argparse.Namespace) -> int:
@@ -201,6 +202,12 @@ def _import(remote: Api, word: str) -> dict[str, Any]:
     if job["kind"] != "import":
         raise ClientError(f"job {job['job_id']} is an export, which has no errors of records")
     return job
+
+
+def _saved(given: argparse.Namespace) -> int:
+    """Tell of the file; of standard output and of devices there is nothing to tell."""
+    path = given.output
+    return tell_file(given, path) if path and str(path) != "-" and path.is_file() else 0
 
 
 def _print(text: str) -> int:

@@ -28,6 +28,7 @@ from ..server import ListenError, check_host, claim, run
 from ..settings import Settings
 from . import demo, resource
 from . import key as key_command
+from .common import note
 
 log = logging.getLogger("pgsluice.cli")
 
@@ -111,11 +112,13 @@ def show_demo(settings: Settings, given: argparse.Namespace) -> int:
         if given.port is not None:
             raise
         claimed = claim(msgspec.structs.replace(own, port=0))
+        note(f"port {own.port} is not free: the demo is on {claimed.getsockname()[1]}")
     with claimed, _database(own) as dsn:
         _install(own, dsn, wanted=True)
         url, environ = without_password(dsn)
         demo.add_shop(psql_program(own), url, environ)
-        demo.start_story(own, claimed.getsockname()[1], given.home)
+        root = embedded.root_of(own.data_dir)
+        demo.start_story(own, claimed.getsockname()[1], given.home, root)
         return run(msgspec.structs.replace(own, database_url=dsn), claimed)
 
 

@@ -138,6 +138,8 @@ function grid(job, found, onsent) {
     h("h2", { tabindex: "-1" }, "Mend rejects"),
     h("p", { class: "lead" }, "Edit what is marked, then send the mended records as a new import that is linked to this one. ",
       "Arrow keys up and down go from record to record."),
+    job.dry_run && notice("warn", "This job was a dry run: nothing of its file was written. \"Import the mended\" writes ",
+      "the records that are mended here, and no other of the file."),
     found.more && notice("", `These are the first ${number(rows.length)} of ${number(job.counts.rejected)} `
       + "rejects. Download the rejects to mend all of them elsewhere."),
     h("div", { class: "scroll cards", tabindex: "0", role: "region", "aria-label": "Rejected records" },

@@ -31,7 +31,7 @@ export function verdict(job) {
   const bad = rejected ? `Rejected: ${number(rejected)} of ${plural(received, "record")}.` : "No record is rejected.";
   const kind = rejected ? "warn" : "good";
   return job.dry_run
-    ? notice(kind, `Dry run: nothing was written. It would be ${good}. ${bad}`)
+    ? notice(kind, h("b", {}, "Dry run: nothing was written. "), `It would be ${good}. ${bad}`)
     : notice(kind, `${good}. ${bad}`);
 }
 

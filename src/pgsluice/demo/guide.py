@@ -1,5 +1,6 @@
 """What to try in the demo's system, for whoever has just started it."""
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -22,14 +23,14 @@ try in another terminal
   curl -s '{url}/v1/exports?resource=products&format=csv&on_sale=true&limit=3'
   curl -s -F file=@{folder}/products_new.csv '{url}/v1/imports?resource=products'
   {me} psql --data-dir {data} -c 'select * from sluice.jobs'
-  {me} doctor --data-dir {data}
+  SLUICE_STORE={files} {me} doctor --data-dir {data}
 
-Ctrl-C stops it. The data stays for the next time; rm -r {home} removes it.
+Ctrl-C stops it. The data stays for the next time; rm -r {kept} removes it.
 """
 
 
-def guide(url: str, home: Path, jobs: list[dict[str, Any]]) -> str:
-    """The text: what is there, and what to try."""
+def guide(url: str, home: Path, kept: list[Path], jobs: list[dict[str, Any]]) -> str:
+    """The text: what is there, what to try, and which directories are all that is kept."""
     partial = next(
         (job["job_id"] for job in jobs if job["resource"] == "products" and job["outcome"]), "last"
     )
@@ -39,9 +40,10 @@ def guide(url: str, home: Path, jobs: list[dict[str, Any]]) -> str:
         export="" if url == "http://127.0.0.1:8080" else f"  export SLUICE_URL={url}\n",
         me=_me(),
         partial=partial,
-        folder=home / "samples",
-        data=home / "postgres",
-        home=home,
+        folder=_word(home / "samples"),
+        data=_word(home / "postgres"),
+        files=_word(home / "files"),
+        kept=" ".join(map(_word, kept)),
     )
 
 
@@ -56,6 +58,10 @@ def _line(job: dict[str, Any]) -> str:
         f"{job['file_name']} into {job['resource']}: {word}{dry}, {good:,} good, "
         f"{counts['rejected']:,} rejected"
     )
+
+
+def _word(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 def _me() -> str:

@@ -33,10 +33,12 @@ def tell(api: Api, folder: Path) -> list[dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     jobs = []
     for path, resource, options in _imports(folder):
-        jobs.append(_import(api, path, resource, options))
-    jobs.append(_once(lambda: api.ask("POST", "exports", _EXPORT, headers=_key("export"))))
+        # what comes next refers to it, or exports it
+        jobs.append(_ended(api, _import(api, path, resource, options)))
+    export = _once(lambda: api.ask("POST", "exports", _EXPORT, headers=_key("export")))
+    jobs.append(_ended(api, export))
     api.ask("POST", "schedules", _SCHEDULE)
-    return [_ended(api, job) for job in jobs if job]
+    return [job for job in jobs if job]
 
 
 def _imports(folder: Path) -> Iterator[tuple[Path, str, dict[str, str]]]:
@@ -114,9 +116,8 @@ def _await(api: Api) -> None:
         time.sleep(0.1)
 
 
-def _ended(api: Api, job: dict[str, Any]) -> dict[str, Any]:
-    where = f"{job['kind']}s/{job['job_id']}"
-    while job["status"] in ("pending", "processing"):
+def _ended(api: Api, job: dict[str, Any] | None) -> dict[str, Any] | None:
+    while job and job["status"] in ("pending", "processing"):
         time.sleep(0.1)
-        job = api.ask("GET", where)
+        job = dict(api.ask("GET", f"{job['kind']}s/{job['job_id']}"))
     return job

@@ -152,10 +152,11 @@ function form(resources) {
     const again = h("button", { type: "button", class: "primary", onclick: () => run(false) }, "Run for real");
     replace(work, h("section", { class: "card" },
       h("div", { class: "bar-head" }, h("h2", { tabindex: "-1" }, "Result of the dry run"),
-        h("a", { href: `#/jobs/${job.job_id}` }, "Open as a job, to mend the rejects")),
+        h("a", { href: `#/jobs/${job.job_id}` }, "Open as a job")),
       verdict(job), counts(job),
       job.status === "completed" && h("div", { class: "row" }, again,
-        h("span", { class: "hint" }, `Sends the file again (${bytes(file.size)}).`))),
+        h("span", { class: "hint" }, `Sends the file again (${bytes(file.size)}).`,
+          job.counts.rejected > 0 && " Its rejects can be mended then, on the page of its job."))),
     differences(job.sample), job.counts.rejected > 0 && errors(job));
     if (node.isConnected) work.querySelector("h2").focus();
   }

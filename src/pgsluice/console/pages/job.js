@@ -74,25 +74,39 @@ async function show(main, job, signal) {
 
 function imported(job, acting) {
   const rejected = job.counts.rejected > 0;
+  // what was sent to be checked is mended where it came from: an import of its rejects alone would lose the rest
+  const mendable = rejected && !(job.dry_run && job.parent_job_id);
   const mending = h("div");
   // what was typed before and not sent is there again
   if (rejected && hasDraft(job)) replace(mending, mendGrid(job, open));
-  const mend = h("button", { type: "button", class: "primary", onclick: () => {
+  const mend = h("button", { type: "button", class: job.dry_run ? null : "primary", onclick: () => {
     if (!mending.childElementCount) replace(mending, mendGrid(job, open));
     mending.scrollIntoView({ block: "start" });
     mending.querySelector("h2").focus();
   } }, "Mend in place");
   const forms = isTable(job) ? ["csv", "xlsx"] : [job.format];
   return [
-    h("section", { class: "card" }, verdict(job), job.counts.received > 0 && counts(job),
+    h("section", { class: "card" }, verdict(job), job.dry_run && nextStep(job), job.counts.received > 0 && counts(job),
       (rejected || job.links.results) && h("div", { class: "row" },
-        rejected && mend,
+        mendable && mend,
         rejected && forms.map(form => fileButton(acting,
           `Rejects as ${form} (${plural(job.counts.rejected, "record")})`,
           `${job.links.rejects}?format=${form}`, `rejects-${job.job_id}.${form}`)),
         rejected && fileButton(acting, "Errors as CSV", `${job.links.errors}?format=csv`, `errors-${job.job_id}.csv`),
         job.links.results && fileButton(acting, "Results", `${job.links.results}?format=csv`, `results-${job.job_id}.csv`))),
     mending, differences(job.sample), rejected && errors(job), about(job)];
+}
+
+/** Where what a dry run has judged is written: nothing of it is yet. */
+function nextStep(job) {
+  const parent = job.parent_job_id;
+  const [label, path, hint] = !parent
+    ? ["To the import", `import?resource=${encodeURIComponent(job.resource)}`, "Run the file for real there."]
+    : hasDraft({ job_id: parent })
+      ? ["Back to the mended records", `jobs/${parent}`, "They are as you left them: mend on, or import them."]
+      : ["To the job before it", `jobs/${parent}`, "This was a dry run of its records."];
+  return h("div", { class: "row" }, h("a", { class: "button primary", href: `#/${path}` }, label),
+    h("span", { class: "hint" }, hint));
 }
 
 function exported(job, acting) {

@@ -78,10 +78,21 @@ def test_a_job_goes_on_after_a_crash_of_postgres(house: House, own: Path, whole:
         until(lambda: one(conn, IN_MERGE))
         is_unfinished(conn)
         os.kill(postmaster(own) if whole else one(conn, IN_SESSION), signal.SIGKILL)
+        # Postgres takes a moment to see it, in which it lets in whom it then throws out
+        until(lambda: is_cut(conn))
     with until(lambda: connected(server.dsn), 30) as conn:
         until(lambda: is_ready(house), 30)
         is_whole(house, job_id, conn)
     assert any(seconds_of_a_job(house, number) < 2 for number in range(3)), "nothing wakes us"
+
+
+def is_cut(conn: psycopg.Connection) -> bool:
+    """Whether a connection has been lost."""
+    try:
+        conn.execute("select")
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def connected(dsn: str) -> psycopg.Connection | None:

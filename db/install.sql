@@ -89,6 +89,7 @@ begin;
 \ir ../sql/core/step_start.sql
 \ir ../sql/core/step_cast.sql
 \ir ../sql/core/keep_rejects.sql
+\ir ../sql/core/note_match.sql
 \ir ../sql/core/step_match.sql
 \ir ../sql/core/match_again.sql
 \ir ../sql/core/isolate.sql

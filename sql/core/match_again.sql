@@ -30,23 +30,25 @@ set work_mem = '128MB'
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_known bigint[];
     v_rejects jsonb;
 begin
     perform set_config('datestyle', 'ISO, YMD', true);
+    -- what is rejected already stays so, though its fault may have gone meanwhile: it is counted
     execute format(
-        'select coalesce(array_agg(w._n), ''{}'') from %s as w'
-        ' where w._n >= $1 and w._n < $2 and w._errors is not null', p_job.spec ->> 'work'
-    ) into v_known using p_step.lo, p_step.hi;
+        'insert into %s (_n, _dropped, _error)'
+        ' select w._n, false, w._errors -> 0 from %s as w'
+        ' where w._n >= $1 and w._n < $2 and w._errors is not null',
+        p_job.spec ->> 'extra', p_job.spec ->> 'work'
+    ) using p_step.lo, p_step.hi;
     execute format('delete from %s as w where w._n >= $1 and w._n < $2', p_job.spec ->> 'work')
     using p_step.lo, p_step.hi;
     perform sluice.match_range(p_job, p_step.lo, p_step.hi, 0);
     execute format(
         'select coalesce(jsonb_agg(jsonb_build_object(''n'', w._n, ''error'', w._errors -> 0)), ''[]'')'
-        ' from %s as w'
-        ' where w._n >= $1 and w._n < $2 and w._errors is not null and not w._n = any ($3)',
-        p_job.spec ->> 'work'
-    ) into v_rejects using p_step.lo, p_step.hi, v_known;
+        ' from %s as w where w._n >= $1 and w._n < $2 and w._errors is not null'
+        ' and not exists (select from %s as e where e._n = w._n)',
+        p_job.spec ->> 'work', p_job.spec ->> 'extra'
+    ) into v_rejects using p_step.lo, p_step.hi;
     perform sluice.reject_writes(p_job, v_rejects);
     update sluice.step as s
     set attempts = s.attempts + 1, claimed_at = null,

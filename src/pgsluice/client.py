@@ -179,6 +179,7 @@ def _httpx() -> Any:
 
     That one would bring click, rich and pygments: half of the time that a command takes to start.
     """
+    # None says to an import that there is no such module, which the type of sys.modules hides
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     import httpx
 

@@ -55,6 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body = 0
         self._fed = 0
 
+    # uvicorn narrows the type that asyncio gives, and so do we
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has come; it has to say what it wants."""
         super().connection_made(transport)

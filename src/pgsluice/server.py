@@ -15,7 +15,7 @@ from .settings import Settings, SettingsError, is_loopback
 
 try:
     import resource
-except ImportError:  # Windows, which has no such limit
+except ImportError:  # Windows, which has no such limit: a name without its module
     resource = None  # type: ignore[assignment]
 
 log = logging.getLogger("pgsluice.server")

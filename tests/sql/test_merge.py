@@ -336,6 +336,17 @@ def test_an_update_finds_that_its_rows_are_gone(conn: Connection) -> None:
     assert done.counts == (0, 1, 0, 1202)
 
 
+def test_what_was_rejected_stays_so_when_its_range_is_matched_anew(conn: Connection) -> None:
+    table(conn, "id integer primary key, v integer", "insert into t values (50, 0)")
+    job_id = begin(conn, "t", numbered(1500), "csv", mode="insert")
+    steps_until(conn, job_id, "merge")
+    conn.execute("delete from t where id = 50; insert into t values (77, 1)")
+    done = run(conn, job_id)
+    assert [(v.row, v.code) for v in done.verdicts] == [(50, "exists"), (77, "exists")]
+    assert done.counts == (1498, 0, 0, 2)
+    assert rows(conn, "select count(*) from t where id = 50") == [0]
+
+
 def test_what_is_matched_once_only_is_not_overwritten(conn: Connection) -> None:
     """With results=true the outcome of each record was kept as the match had it."""
     done = overtaken(conn, results=True)

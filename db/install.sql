@@ -38,6 +38,8 @@ commit;
 \ir apply.psql
 \set m 0008_logins
 \ir apply.psql
+\set m 0009_ahead
+\ir apply.psql
 
 -- Functions and views: replaced as a whole on every run.
 begin;
@@ -88,6 +90,7 @@ begin;
 \ir ../sql/core/fault_class.sql
 \ir ../sql/core/step_start.sql
 \ir ../sql/core/step_cast.sql
+\ir ../sql/core/ahead.sql
 \ir ../sql/core/keep_rejects.sql
 \ir ../sql/core/note_match.sql
 \ir ../sql/core/step_match.sql

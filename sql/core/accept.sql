@@ -99,7 +99,7 @@ as $$
 declare
     v_job sluice.job;
 begin
-    select j.* into v_job from sluice.job as j where j.job_id = p_job_id for update;
+    select j.* into v_job from sluice.job as j where j.job_id = p_job_id for no key update;
     if not found then
         raise exception 'there is no import %', p_job_id using errcode = 'IO404';
     elsif v_job.state <> 'receiving' then

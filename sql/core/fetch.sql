@@ -132,6 +132,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     delete from sluice.line_break as b where b.job_id = p_job_id;
+    delete from sluice.ahead as a where a.job_id = p_job_id;
+    delete from sluice.step as s where s.job_id = p_job_id;
     update sluice.job as j
     set header = null, shape = null, received = 0, bytes = 0
     where j.job_id = p_job_id;
@@ -252,6 +254,9 @@ begin
     perform sluice.count_bytes(v_job.key_id, bytes);
     if records > 0 then
         perform sluice.announce('job ' || v_job.job_id);
+    end if;
+    if v_job.received + records >= sluice.ahead_rows() then
+        perform sluice.offer_ahead(v_job.job_id, v_job.resource, '{}');
     end if;
 end;
 $$;

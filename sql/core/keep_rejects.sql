@@ -44,27 +44,34 @@ begin
         select k ->> 'name' from jsonb_array_elements(p_job.spec -> 'keys') with ordinality as u (k, place)
         order by place
     );
-    -- without statistics the whole stage is sorted to fetch a few records of it
-    analyze pg_temp.pgsluice_rejects;
     select count(*) into v_total from pg_temp.pgsluice_rejects;
     perform sluice.store_rejects(p_job, v_total);
-    drop table pg_temp.pgsluice_rejects;
     return v_total;
 end;
 $$;
 comment on function sluice.keep_rejects(sluice.job) is
 'Collects the errors of the plan and keeps the rejected records as sent. Returns how many there
- are.';
+ are; their numbers stay in pg_temp.pgsluice_rejects, unless there are none.';
 
 create or replace function sluice.store_rejects(p_job sluice.job, p_total bigint)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_most constant bigint := coalesce((p_job.options ->> 'max_errors')::bigint, 100000);
 begin
     if p_total = 0 then
         return;
     end if;
+    -- a few records of a large stage, which has no index: read with several processes, as Postgres
+    -- does for a new table only, and one in which nothing but the stage is joined
+    execute format(
+        'create temporary table pgsluice_sent on commit drop as'
+        ' select s.* from %s as s where s._n = any($1)', p_job.spec ->> 'stage'
+    ) using array(
+        select t._n from pg_temp.pgsluice_rejects as t order by t._n limit v_most
+    );
     execute format($sql$
         insert into sluice.reject (job_id, n, line, cells, record, malformed, errors)
         select $1, r._n,
@@ -75,10 +82,9 @@ begin
                 limit 1
             )),
             %1$s, coalesce(s._malformed, %2$s), s._malformed is not null, r.errors
-        from (
-            select t._n, t.errors from pg_temp.pgsluice_rejects as t order by t._n limit $2
-        ) as r
-        inner join %3$s as s on r._n = s._n
+        from pg_temp.pgsluice_rejects as r
+        inner join pg_temp.pgsluice_sent as s on r._n = s._n
+        order by r._n
         on conflict do nothing
     $sql$,
         case p_job.shape
@@ -91,9 +97,9 @@ begin
                 from unnest(p_job.header) with ordinality as h (name, place)
             )
         end,
-        case when p_job.shape = 'line' then 's.line' else 'null' end,
-        p_job.spec ->> 'stage'
-    ) using p_job.job_id, coalesce((p_job.options ->> 'max_errors')::bigint, 100000);
+        case when p_job.shape = 'line' then 's.line' else 'null' end
+    ) using p_job.job_id;
+    drop table pg_temp.pgsluice_sent;
 end;
 $$;
 comment on function sluice.store_rejects(sluice.job, bigint) is

@@ -106,7 +106,7 @@ begin
                 return null;
             end if;
             select j.* into v_job from sluice.job as j where j.job_id = v_job.job_id;
-            exit when sluice.hold_job(v_job.job_id)
+            exit when sluice.hold_job(v_job.job_id) and sluice.hold_ahead(v_job.job_id)
                 and (sluice.outlasts(v_job) or sluice.may_start(v_job));
             raise exception 'busy' using errcode = 'IO423';
         exception when sqlstate 'IO423' then
@@ -235,6 +235,7 @@ begin
         sluice.take_begun(next_step.job_id),
         sluice.take_through(next_step.job_id),
         sluice.take_waiting(next_step.job_id),
+        case when next_step.job_id is null then sluice.take_ahead() end,
         sluice.nothing_taken(next_step.job_id)
     );
     if v_done ->> 'status' = 'done' and v_done ->> 'error' is null then

@@ -1,5 +1,58 @@
 -- What the match found becomes rejects, counts, and the steps of the merge.
 
+create or replace function sluice.sql_groups(p_job sluice.job)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_stage constant text := p_job.spec ->> 'stage';
+begin
+    -- numbers without a gap need no look at the plan: what is not known to be otherwise is new
+    if sluice.is_implied(p_job.spec) and p_job.received = pg_sequence_last_value(
+        pg_get_serial_sequence(v_stage, '_n')::regclass
+    ) then
+        return format($sql$
+            select g.lo, g.hi, g.hi - g.lo + 1 - coalesce(k.others, 0) as rows,
+                g.hi - g.lo + 1 - coalesce(k.known, 0) as inserts
+            from (
+                select i as lo, least(i + $3 - 1, %1$s) as hi
+                from generate_series(1, %1$s, $3) as i
+            ) as g
+            left join (
+                select (o._n - 1) / $3 as part, count(*) as known,
+                    count(*) filter (where not o.updates) as others
+                from (
+                    select a._n, bool_and(a.updates) as updates
+                    from (
+                        select e._n, false as updates from %2$s as e
+                        union all
+                        select w._n, coalesce(w._action = 'u', false) from %3$s as w
+                        where w._action is distinct from 'i'
+                        %4$s
+                    ) as a
+                    group by a._n
+                ) as o
+                group by part
+            ) as k on k.part = (g.lo - 1) / $3
+            where g.hi - g.lo + 1 > coalesce(k.others, 0)
+        $sql$, p_job.received::text || '::bigint', p_job.spec ->> 'extra', p_job.spec ->> 'work', case
+            when to_regclass('pg_temp.pgsluice_rejects') is not null
+                then 'union all select r._n, false from pg_temp.pgsluice_rejects as r'
+        end);
+    end if;
+    return format($sql$
+        select min(t._n) as lo, max(t._n) as hi, count(*) as rows,
+            count(*) filter (where t._action = 'i') as inserts
+        from (%s) as t
+        group by (t._n - 1) / $3
+    $sql$, sluice.sql_todo(p_job.spec));
+end;
+$$;
+comment on function sluice.sql_groups(sluice.job) is
+'SQL of what the merge has to do (rows, and inserts among them) in groups of up to $3 record numbers
+ from lo to hi; $1, $2: record numbers from, to.';
+
 create or replace function sluice.cut_merge(
     p_job sluice.job, out o_inserts bigint, out o_updates bigint
 )
@@ -10,6 +63,10 @@ as $$
 declare
     v_whole constant boolean := (p_job.options ->> 'atomic')::boolean is true
         or p_job.options ->> 'dry_run' = 'write' or (p_job.spec ->> 'self')::boolean;
+    v_batch constant bigint := case
+        when v_whole then 9223372036854775807
+        else sluice.setting('batch_rows', '50000')::bigint
+    end;
 begin
     -- of a plan that was lost in a crash
     delete from sluice.step as s
@@ -18,28 +75,20 @@ begin
     execute format($sql$
         with cut as (
             insert into sluice.step (job_id, kind, lo, hi, rows, inserted, updated)
-            select $3, 'merge', min(r.lo), max(r.hi) + 1, sum(r.rows), sum(r.inserts),
+            select $4, 'merge', min(r.lo), max(r.hi) + 1, sum(r.rows), sum(r.inserts),
                 sum(r.rows - r.inserts)
             from (
-                select g.*, ((sum(g.rows) over (order by g.lo))::bigint - 1) / $4 as part
-                from (
-                    select min(t._n) as lo, max(t._n) as hi, count(*) as rows,
-                        count(*) filter (where t._action = 'i') as inserts
-                    from (%s) as t
-                    group by (t._n - 1) / greatest($4 / 10, 1)
-                ) as g
+                select g.*, ((sum(g.rows) over (order by g.lo))::bigint - 1) / $5 as part
+                from (%s) as g
             ) as r
             group by r.part
             order by r.part
             returning inserted, updated
         )
         select coalesce(sum(c.inserted), 0), coalesce(sum(c.updated), 0) from cut as c
-    $sql$, sluice.sql_todo(p_job.spec))
+    $sql$, sluice.sql_groups(p_job))
     into o_inserts, o_updates
-    using 0::bigint, 9223372036854775807, p_job.job_id, case
-        when v_whole then 9223372036854775807
-        else sluice.setting('batch_rows', '50000')::bigint
-    end;
+    using 0::bigint, 9223372036854775807, greatest(v_batch / 10, 1), p_job.job_id, v_batch;
 end;
 $$;
 comment on function sluice.cut_merge(sluice.job) is
@@ -82,6 +131,7 @@ begin
     else
         select c.o_inserts, c.o_updates into v_inserts, v_updates from sluice.cut_merge(p_job) as c;
     end if;
+    drop table if exists pg_temp.pgsluice_rejects;
 
     update sluice.job as j
     set

@@ -55,6 +55,9 @@ begin
     end if;
     perform sluice.store_lines(job_id, lines);
     perform sluice.count_bytes(v_key_id, bytes);
+    if exists (select from sluice.ahead as a where a.job_id = receive_segment.job_id) then
+        perform sluice.announce('work');
+    end if;
 end;
 $$;
 comment on function sluice.receive_segment(uuid, bigint, bigint, jsonb) is
@@ -80,9 +83,10 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- whoever casts a part of it is waited for
     delete from sluice.job as j where j.job_id = receive_abort.job_id and j.state = 'receiving';
     if found then
-        execute format('drop table if exists %s', sluice.stage_name(job_id));
+        perform sluice.drop_tables(job_id);
     end if;
 end;
 $$;

@@ -83,13 +83,14 @@ begin
     -- without date_order 01/02/2024 has no meaning and is refused
     perform set_config('datestyle', 'ISO, ' || upper(coalesce(p_job.options ->> 'date_order', 'ymd')), true);
     return sluice.cast_range(
-        p_job, format('(%s,0)', p_step.lo)::tid, format('(%s,0)', p_step.hi)::tid, 0, 9223372036854775807
+        p_job, format('(%s,0)', p_step.lo)::tid, format('(%s,0)', p_step.hi)::tid,
+        p_step.n_from, p_step.n_to
     );
 end;
 $$;
 comment on function sluice.cast_records(sluice.job, sluice.step) is
-'Casts a range of blocks of the stage, with the settings that texts are read by pinned. Returns the
- number of records.';
+'Casts a range of blocks of the stage, records n_from to n_to of them, with the settings that texts
+ are read by pinned. Returns the number of records.';
 
 create or replace function sluice.note_cast(p_job sluice.job, p_step sluice.step, p_rows bigint)
 returns bigint

@@ -125,6 +125,37 @@ $$;
 comment on function sluice.drop_tables(uuid, boolean) is
 'Drops the tables of a job, its stage only if asked to; false when somebody holds one of them.';
 
+create or replace function sluice.judged_job(p_job sluice.job)
+returns sluice.job
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    p_job.spec := sluice.import_spec(
+        p_job.job_id, p_job.resource, p_job.header, p_job.shape, p_job.options
+    ) || jsonb_build_object('role', sluice.key_role(p_job.key_id), 'large', p_job.received > 1000);
+    p_job.spec := sluice.at_login(p_job.spec, sluice.key_login(p_job.key_id));
+    perform sluice.check_role(coalesce(p_job.spec ->> 'login', p_job.spec ->> 'role'), p_job.spec);
+    p_job.statements := sluice.import_statements(p_job.spec);
+    return p_job;
+end;
+$$;
+comment on function sluice.judged_job(sluice.job) is
+'A job with its spec and statements as the registry, its table and its key are now. IO400, IO403.';
+
+create or replace function sluice.cast_stride(p_job sluice.job)
+returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+select greatest(1, 50000 * (
+    pg_relation_size(to_regclass(sluice.stage_name(p_job.job_id)))
+    / current_setting('block_size')::bigint
+) / greatest(p_job.received, 1));
+end;
+comment on function sluice.cast_stride(sluice.job) is
+'How many blocks of the stage hold some 50,000 records.';
+
 create or replace function sluice.start_job(p_job_id uuid)
 returns bigint
 language plpgsql volatile
@@ -133,16 +164,25 @@ as $$
 declare
     v_job sluice.job;
     v_blocks bigint;
+    v_begin bigint := 0;
+    v_done bigint := 0;
     v_stride bigint;
 begin
     select j.* into v_job from sluice.job as j where j.job_id = p_job_id;
     -- the table may have changed since the job was accepted
-    v_job.spec := sluice.import_spec(
-        p_job_id, v_job.resource, v_job.header, v_job.shape, v_job.options
-    ) || jsonb_build_object('role', sluice.key_role(v_job.key_id), 'large', v_job.received > 1000);
-    v_job.spec := sluice.at_login(v_job.spec, sluice.key_login(v_job.key_id));
-    perform sluice.check_role(coalesce(v_job.spec ->> 'login', v_job.spec ->> 'role'), v_job.spec);
-    v_job.statements := sluice.import_statements(v_job.spec);
+    v_job := sluice.judged_job(v_job);
+    if sluice.take_over_ahead(v_job) then
+        -- what found room in these blocks later
+        insert into sluice.step (job_id, kind, lo, hi, n_from)
+        select p_job_id, 'cast', s.lo, s.hi, s.n_to from sluice.step as s
+        where s.job_id = p_job_id and s.kind = 'cast'
+        order by s.lo;
+        select coalesce(max(s.hi), 0), coalesce(sum(s.rows), 0) into v_begin, v_done
+        from sluice.step as s
+        where s.job_id = p_job_id and s.kind = 'cast';
+    else
+        perform sluice.create_tables(v_job);
+    end if;
     update sluice.job as j
     set
         spec = v_job.spec,
@@ -152,15 +192,14 @@ begin
         fingerprint = md5((v_job.spec - '{job_id,stage,plan,work,extra,children,options}'::text[])::text),
         state = 'processing',
         phase = 'cast',
-        done = 0,
+        done = v_done,
         started_at = coalesce(j.started_at, clock_timestamp())
     where j.job_id = p_job_id;
-    perform sluice.create_tables(v_job);
     v_blocks := pg_relation_size(to_regclass(v_job.spec ->> 'stage')) / current_setting('block_size')::bigint;
-    v_stride := greatest(1, (50000 * v_blocks / greatest(v_job.received, 1)));
+    v_stride := sluice.cast_stride(v_job);
     insert into sluice.step (job_id, kind, lo, hi)
     select p_job_id, 'cast', b, b + v_stride
-    from generate_series(0, greatest(v_blocks - 1, 0), v_stride) as b;
+    from generate_series(v_begin, greatest(v_blocks - 1, 0), v_stride) as b;
     return 0;
 end;
 $$;

@@ -4,14 +4,15 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import zstandard
 
-from .conftest import USERS, is_problem, new_users
+from .conftest import USERS, is_problem, new_users, until
 
 Post = Callable[..., httpx.Response]
 
@@ -155,3 +156,26 @@ def test_no_page_of_errors_is_larger_than_a_thousand(post: Post, http: httpx.Cli
     where = f"/v1/imports/{post(new_users(1)).json()['job_id']}"
     is_problem(http.get(f"{where}/errors?limit=1001"), 400)
     is_problem(http.get(f"{where}/errors?format=csv&limit=5"), 400)
+
+
+def test_what_has_arrived_is_worked_on_before_the_file_has_ended(
+    http: httpx.Client, database: psycopg.Connection
+) -> None:
+    header, *users = new_users(60_000).splitlines(keepends=True)
+    cast = "select sum(s.rows) from sluice.step as s join sluice.job as j using (job_id)"
+
+    def sent() -> Iterator[bytes]:
+        yield header + b"".join(users[:40_000])
+        # a pause ends a segment
+        [rows] = until(lambda: (found := database.execute(cast).fetchone()) != (None,) and found)
+        assert 20_000 < rows <= 40_000
+        assert database.execute("select state from sluice.job").fetchall() == [("receiving",)]
+        yield b"".join(users[40_000:])
+
+    reply = http.post(
+        "/v1/imports?resource=users", content=sent(),
+        headers={"Content-Type": "text/csv", "Prefer": "wait=30"},
+    )  # fmt: skip
+    assert _counts(reply.json()) == {"received": 60_000, "inserted": 60_000}
+    kept = f"{cast} where s.kind = 'cast' and s.n_to < 60001"
+    assert database.execute(kept).fetchone() != (None,), "what was cast was not cast again"

@@ -44,11 +44,26 @@ class Uploads(Words):
         options=OPTIONS,
         bad=st.integers(0, 3),
         part=st.integers(0, 2),
+        said=st.sampled_from([None, {}, {"mode": "insert"}]),
+        waits=st.booleans(),
     )
-    def upload_much(self, resource: str, options: dict[str, Any], bad: int, part: int) -> None:
+    def upload_much(
+        self,
+        resource: str,
+        options: dict[str, Any],
+        bad: int,
+        part: int,
+        said: dict[str, Any] | None,
+        waits: bool,
+    ) -> None:
+        """A file of which a part may be cast before it is accepted, by what is said of it."""
         sent = [Sent(5000 + part * 500 + i, "13" if i < bad else str(i % 7)) for i in range(LARGE)]
         upload = self.receive(resource, options, sent, None, None)
-        self.finish_this(upload)
+        if said is not None:
+            ahead = "select sluice.receive_ahead(%s, %s, %s)"
+            self.call(ahead, upload, resource, Jsonb(options | said))
+        if not waits:
+            self.finish_this(upload)
 
     def receive(
         self,

@@ -26,7 +26,7 @@ class Users(Words):
         elif ended:
             assert state == "IO409"
         else:
-            assert state is None
+            assert state is None, state
             job.lease = None
             self.happened["cancelled"] += 1
 

@@ -97,6 +97,7 @@ class Words(RuleBasedStateMachine):
         """A worker's session."""
         conn = psycopg.connect(cls.dsn, autocommit=True)
         conn.execute(f"select set_config('sluice.batch_rows', '{BATCH}', false)")
+        conn.execute("select set_config('sluice.ahead_rows', '500', false)")
         return conn
 
     @contextmanager

@@ -28,7 +28,8 @@ class Life(Uploads, Leases, Users):
         session = self.sessions[number]
         row = session.execute("select sluice.next_step(%s)", [job and job.job_id]).fetchone()
         assert row
-        self.happened[f"step {row[0]['status']} {row[0].get('kind', '')}"] += 1
+        ahead = " ahead" if row[0].get("job_id") in self.uploads else ""
+        self.happened[f"step {row[0]['status']} {row[0].get('kind', '')}{ahead}"] += 1
         assert "error" not in row[0], row
         if row[0]["status"] == "idle" and not one and not self.open:
             assert not [

@@ -8,6 +8,7 @@ from litestar import Response, post
 from ..database import call
 from ..ingest.body import as_format, recognised
 from ..ingest.format import Format, detect
+from ..ingest.intake import Promise, UploadIntake
 from ..ingest.receive import Upload
 from ..ingest.xlsx import SheetOptions
 from . import import_doc, options
@@ -87,6 +88,9 @@ def _upload(
             values.get("sheet"), values.get("decimal", "."), service.settings.max_upload_bytes
         ),
         beat=partial(beat, key),
+        intake=UploadIntake(
+            Promise(values["resource"], options.for_sql(values)) if "resource" in values else None
+        ),
     )
 
 

@@ -42,6 +42,7 @@ def _case(result: Result) -> dict[str, Any]:
         "kind": case.kind,
         "rows": case.files.rows,
         "yardstick": yardstick,
+        "cores": [round(one, 2) for one in result.cores],
         "by": {name: _costs(figures, base) for name, figures in result.figures.items()},
         "failed": result.failed,
         "over_limit": result.over,
@@ -90,7 +91,12 @@ def show(report: Mapping[str, Any]) -> None:
 
 
 def _show_case(case: Mapping[str, Any]) -> None:
-    print(f"\n{case['set']}, {case['rows']:,} records, {case['kind']} (x of {case['yardstick']})")
+    cores = case["cores"]
+    print(
+        f"\n{case['set']}, {case['rows']:,} records, {case['kind']} (x of {case['yardstick']}); "
+        f"all cores at once did {median(cores):.2f} ({min(cores):.2f} to {max(cores):.2f}) "
+        "times the work of one"
+    )
     heads = (
         "seconds", "from..to", "x", "x from..to", "rows/s",
         "CPU", "CPU PG", "WAL MB", "MB", "PG MB",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from .contenders import FLOOR, OURS, PSQL, SCRIPT, Case, Contender, copy_in
+from .cores import work_at_once
 from .meter import Figures, Meter
 from .place import BenchError, Place, TooSlowError
 from .sets import Files, Set, write
@@ -20,6 +21,7 @@ class Result:
     figures: dict[str, list[Figures]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     over: dict[str, float] = field(default_factory=dict)  # the seconds that it was given
+    cores: list[float] = field(default_factory=list)  # before each run, see `work_at_once`
 
     @property
     def out(self) -> set[str]:
@@ -49,6 +51,7 @@ def measure(
         table.restore(is_loaded=True)
     for run in range(runs):
         for result in results:
+            result.cores.append(work_at_once())
             for contender in contenders if run % 2 == 0 else reversed(contenders):
                 if contender.does(result.case) and contender.name not in result.out:
                     _one_run(table, result, contender, limit)

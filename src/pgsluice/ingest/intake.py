@@ -2,15 +2,29 @@
 
 from typing import Any
 
+import msgspec
+
 from ..database import Connection, Jsonb, call
 
 Lines = list[tuple[int, int]]
+
+# So many records are worth to be cast while the rest of them comes.
+_WORTHWHILE = 20_000
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """By what an upload will be judged, as far as it is known when it begins."""
+
+    resource: str
+    options: dict[str, Any]
 
 
 class UploadIntake:
     """For a file that comes in by itself: its job is made when its header is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, promise: Promise | None = None) -> None:
+        self._promise = promise
+        self._records = 0
         self._job_id: str | None = None
 
     async def begin(self, conn: Connection, **file: Any) -> Any:
@@ -29,6 +43,16 @@ class UploadIntake:
             bytes=size,
             lines=Jsonb(lines),
         )
+        self._records += records
+        if self._promise and self._records >= _WORTHWHILE:
+            promise, self._promise = self._promise, None
+            await call(
+                conn,
+                "receive_ahead",
+                job_id=self._job_id,
+                resource=promise.resource,
+                options=Jsonb(promise.options),
+            )
 
     async def beat(self, conn: Connection) -> None:
         """Say that the upload is alive."""

@@ -22,7 +22,7 @@ from .source import Source
 from .spooled import SpooledReader
 from .xlsx import SheetOptions, XlsxReader
 
-SEGMENT_BYTES = 64 * 1024 * 1024
+SEGMENT_BYTES = 8 * 1024 * 1024
 SEGMENT_SECONDS = 5.0
 # Before this much has gathered no connection is taken.
 GATHER_BYTES = 1024 * 1024

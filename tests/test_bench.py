@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from pgsluice.bench import picture
+from pgsluice.bench import latency, picture, scale
 from pgsluice.bench.contenders import EXPORTS, FLOOR, OURS, PSQL, SCRIPT, Case, Contender
 from pgsluice.bench.meter import Meter
 from pgsluice.bench.peers.listing import BATCH
@@ -129,6 +130,40 @@ def test_a_hundredth_of_the_records_is_bad_and_a_tenth_changes(tmp_path: Path) -
         assert files.good == changed.good == 990
         before, after = (f.clean.read_text().splitlines() for f in (files, changed))
         assert sum(old != new for old, new in zip(before, after, strict=True)) == 100
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many requests as show that all of it works."""
+    for name, count in {"_TIMES": 2, "_CLIENTS": 4, "_WAITING": 3}.items():
+        monkeypatch.setattr(latency, name, count)
+    for name, count in {"_CLIENTS": 2, "_ROUNDS": 1}.items():
+        monkeypatch.setattr(scale, name, count)
+
+
+@pytest.mark.usefixtures("few")
+def test_what_is_small_is_timed_beside_what_is_large(
+    places: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = latency.run(places, Namespace(rows=[2000], history=[0, 50]))
+    assert {(w["requests"] > 0, w["lost"]) for w in found["waits"].values()} == {(True, 0)}
+    assert found["waits"]["import of 100, 50 old jobs"]["p50_ms"] > 0
+    assert places.ask("select count(*) from sluice.job where accepted < 0") == "50"
+    latency.show(found)
+    assert "users/bulk of 100 beside an import of 2,000" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("few")
+def test_what_grows_is_told(places: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    found = scale.run(places, Namespace(rows=[300, 600], imports=4, runs=1, limit=60))
+    assert [(one["kind"], one["rows"]) for one in found["per_row"]] == [
+        (kind, rows) for rows in (300, 600) for kind in ("first", "again", "csv")
+    ]
+    assert found["imports"]["stages_left"] == 0
+    assert [one["processes"] for one in found["processes"]] == [1, 2, 1, 2]
+    assert all(one["uploaded_rows"]["per_second"] > 0 for one in found["processes"])
+    scale.show(found)
+    assert "after 4 imports of 100 rows" in capsys.readouterr().out
 
 
 def test_an_unknown_choice_is_refused(places: Place) -> None:

@@ -69,7 +69,7 @@ as $$
 begin
     delete from sluice.ahead as a where a.job_id = p_job_id;
     delete from sluice.step as s where s.job_id = p_job_id and s.kind = 'cast';
-    if found and not sluice.drop_tables(p_job_id, p_stage => false) then
+    if not sluice.drop_tables(p_job_id, p_stage => false) then
         raise exception 'somebody holds the tables of import %', p_job_id using errcode = '55P03';
     end if;
 end;
@@ -209,12 +209,17 @@ declare
     v_ahead sluice.ahead;
 begin
     delete from sluice.ahead as a where a.job_id = p_job.job_id returning a.* into v_ahead;
-    if v_ahead.spec = p_job.spec and v_ahead.statements = p_job.statements
-        and v_ahead.rules = sluice.rules_mark() then
-        return true;
+    if v_ahead.spec = p_job.spec and v_ahead.statements = p_job.statements then
+        if v_ahead.rules = sluice.rules_mark() then
+            return true;
+        end if;
     end if;
     -- also what a crash of Postgres has left: sluice.ahead is then as empty as the plan
-    perform sluice.end_ahead(p_job.job_id);
+    if v_ahead.spec is not null or exists (
+        select from sluice.step as s where s.job_id = p_job.job_id
+    ) then
+        perform sluice.end_ahead(p_job.job_id);
+    end if;
     return false;
 end;
 $$;

@@ -38,8 +38,8 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         "--limit", type=float, default=3600.0, help="seconds after which a run is ended (3600)"
     )
     parser.add_argument(
-        "--history", type=_numbers, default=[1_000_000],
-        help="latency: old jobs to have in the database, with commas (1000000)",
+        "--history", type=_numbers, default=[0, 1_000_000],
+        help="latency: old jobs to have in the database, with commas (0,1000000)",
     )  # fmt: skip
     parser.add_argument(
         "--imports", type=int, default=1000, help="scale: small imports to look at growth (1000)"

@@ -84,12 +84,14 @@ def _waiting(place: Place, service: Service) -> Iterator[None]:
 
 
 def _old_jobs(place: Place, jobs: int) -> None:
+    """Fill the history up to so many."""
+    there = int(place.ask("select count(*) from sluice.job where accepted < 0"))
     place.ask(
         "insert into sluice.job (job_id, resource, format, shape, state, outcome, accepted, "
         "received, inserted, created_at, started_at, completed_at, expires_at, swept) "
         "select gen_random_uuid(), 'users', 'csv', 'cells', 'completed', 'clean', -n, 100, 100, "
         "t.at, t.at, t.at, now() + interval '30 days', true "
-        f"from generate_series(1, {jobs}) as n, "
+        f"from generate_series({there + 1}, {jobs}) as n, "
         "lateral (select now() - n * interval '1 second') as t (at)",
         "vacuum analyze sluice.job",
         "checkpoint",

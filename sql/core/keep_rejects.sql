@@ -60,18 +60,22 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_most constant bigint := coalesce((p_job.options ->> 'max_errors')::bigint, 100000);
+    v_sent text := p_job.spec ->> 'stage';
 begin
     if p_total = 0 then
         return;
     end if;
-    -- a few records of a large stage, which has no index: read with several processes, as Postgres
-    -- does for a new table only, and one in which nothing but the stage is joined
-    execute format(
-        'create temporary table pgsluice_sent on commit drop as'
-        ' select s.* from %s as s where s._n = any($1)', p_job.spec ->> 'stage'
-    ) using array(
-        select t._n from pg_temp.pgsluice_rejects as t order by t._n limit v_most
-    );
+    -- some records of a large stage, which has no index: read with several processes, as Postgres
+    -- does for a new table only, and one in which no temporary table is joined
+    if least(p_total, v_most) <= 100000 then
+        execute format(
+            'create temporary table pgsluice_sent on commit drop as'
+            ' select s.* from %s as s where s._n = any($1)', p_job.spec ->> 'stage'
+        ) using array(
+            select t._n from pg_temp.pgsluice_rejects as t order by t._n limit v_most
+        );
+        v_sent := 'pg_temp.pgsluice_sent';
+    end if;
     execute format($sql$
         insert into sluice.reject (job_id, n, line, cells, record, malformed, errors)
         select $1, r._n,
@@ -82,8 +86,10 @@ begin
                 limit 1
             )),
             %1$s, coalesce(s._malformed, %2$s), s._malformed is not null, r.errors
-        from pg_temp.pgsluice_rejects as r
-        inner join pg_temp.pgsluice_sent as s on r._n = s._n
+        from (
+            select t._n, t.errors from pg_temp.pgsluice_rejects as t order by t._n limit $2
+        ) as r
+        inner join %3$s as s on r._n = s._n
         order by r._n
         on conflict do nothing
     $sql$,
@@ -97,9 +103,11 @@ begin
                 from unnest(p_job.header) with ordinality as h (name, place)
             )
         end,
-        case when p_job.shape = 'line' then 's.line' else 'null' end
-    ) using p_job.job_id;
-    drop table pg_temp.pgsluice_sent;
+        case when p_job.shape = 'line' then 's.line' else 'null' end, v_sent
+    ) using p_job.job_id, v_most;
+    if v_sent <> p_job.spec ->> 'stage' then
+        drop table pg_temp.pgsluice_sent;
+    end if;
 end;
 $$;
 comment on function sluice.store_rejects(sluice.job, bigint) is

@@ -82,7 +82,7 @@ begin
     select j.* into v_job from sluice.job as j
     where j.job_id = p_job_id and j.attempts = p_attempt and j.worker is not null
         and j.state in ('pending', 'processing')
-    for update;
+    for no key update;
     return v_job;
 end;
 $$;

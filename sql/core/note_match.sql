@@ -11,6 +11,10 @@ begin
     -- numbers without a gap need no look at the plan: what is not known to be otherwise is new
     if sluice.is_implied(p_job.spec) and p_job.received = pg_sequence_last_value(
         pg_get_serial_sequence(v_stage, '_n')::regclass
+    ) and not exists (
+        -- a plan that was lost is cut by what is there
+        select from sluice.step as s
+        where s.job_id = p_job.job_id and s.kind = 'cast' and s.attempts > 0
     ) then
         return format($sql$
             select g.lo, g.hi, g.hi - g.lo + 1 - coalesce(k.others, 0) as rows,
@@ -131,7 +135,9 @@ begin
     else
         select c.o_inserts, c.o_updates into v_inserts, v_updates from sluice.cut_merge(p_job) as c;
     end if;
-    drop table if exists pg_temp.pgsluice_rejects;
+    if to_regclass('pg_temp.pgsluice_rejects') is not null then
+        drop table pg_temp.pgsluice_rejects;
+    end if;
 
     update sluice.job as j
     set

@@ -24,6 +24,7 @@ select concat_ws(e'\n',
     end || ' as _list',
     format('                    from %s as s', p_child ->> 'stage'),
     '                    where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4',
+    '                        and ($5 is null or s._n = any($5))',
     case when p_child ->> 'cell' is null then format(
         '                        and s.line ilike any (array[%s])', (
             select string_agg(distinct quote_literal('%' || replace(n.key, '_', '%') || '%'), ', ')

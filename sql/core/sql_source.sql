@@ -65,7 +65,8 @@ begin
             ), '')
             || coalesce(e',\n' || v_cells, ''),
             format('        from %s as s', p_spec ->> 'stage'),
-            '        where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4'
+            '        where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4',
+            '            and ($5 is null or s._n = any($5))'
         );
     end if;
 
@@ -140,7 +141,8 @@ begin
         '                    case when pg_input_is_valid(s.line, ''jsonb'')'
         ' then s.line::jsonb end as _doc',
         format('                from %s as s', p_spec ->> 'stage'),
-        '                where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4'
+        '                where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4',
+        '                    and ($5 is null or s._n = any($5))'
         ) end,
         '                offset 0',
         '            ) as s',

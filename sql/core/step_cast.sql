@@ -7,7 +7,7 @@ comment on function sluice.own_path(jsonb) is
  generated statements name all of their own in full, and pg_catalog comes first.';
 
 create or replace function sluice.cast_range(
-    p_job sluice.job, p_lo tid, p_hi tid, p_from bigint, p_to bigint
+    p_job sluice.job, p_lo tid, p_hi tid, p_from bigint, p_to bigint, p_numbers bigint[]
 )
 returns bigint
 language plpgsql volatile
@@ -24,12 +24,12 @@ declare
 begin
     begin
         perform set_config('search_path', sluice.own_path(p_job.spec), true);
-        execute p_job.statements ->> 'cast' using p_lo, p_hi, p_from, p_to;
+        execute p_job.statements ->> 'cast' using p_lo, p_hi, p_from, p_to, p_numbers;
         get diagnostics v_rows = row_count;
         for v_list in
             select l from jsonb_array_elements(coalesce(p_job.statements -> 'children', '[]')) as l
         loop
-            execute v_list ->> 'cast' using p_lo, p_hi, p_from, p_to;
+            execute v_list ->> 'cast' using p_lo, p_hi, p_from, p_to, p_numbers;
         end loop;
         return v_rows;
     exception when others then
@@ -45,13 +45,14 @@ begin
     -- halve the set until the guilty record is alone
     execute format(
         'select min(s._n), max(s._n) from %s as s'
-        ' where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4',
+        ' where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4'
+        ' and ($5 is null or s._n = any($5))',
         p_job.spec ->> 'stage'
-    ) into v_first, v_last using p_lo, p_hi, p_from, p_to;
+    ) into v_first, v_last using p_lo, p_hi, p_from, p_to, p_numbers;
     if v_first < v_last then
         v_middle := v_first + (v_last - v_first) / 2 + 1;
-        return sluice.cast_range(p_job, p_lo, p_hi, v_first, v_middle)
-            + sluice.cast_range(p_job, p_lo, p_hi, v_middle, v_last + 1);
+        return sluice.cast_range(p_job, p_lo, p_hi, v_first, v_middle, p_numbers)
+            + sluice.cast_range(p_job, p_lo, p_hi, v_middle, v_last + 1, p_numbers);
     end if;
     execute format('insert into %s (_n, _errors) values ($1, $2)', p_job.spec ->> 'plan')
     using v_first, jsonb_build_array(sluice.record_error(
@@ -64,7 +65,7 @@ begin
     return 1;
 end;
 $$;
-comment on function sluice.cast_range(sluice.job, tid, tid, bigint, bigint) is
+comment on function sluice.cast_range(sluice.job, tid, tid, bigint, bigint, bigint[]) is
 'Casts the records of some blocks of the stage into the plan; a record that makes the statement fail
  is found by halving and gets the SQLSTATE as its error. Returns the number of records.';
 
@@ -84,7 +85,7 @@ begin
     perform set_config('datestyle', 'ISO, ' || upper(coalesce(p_job.options ->> 'date_order', 'ymd')), true);
     return sluice.cast_range(
         p_job, format('(%s,0)', p_step.lo)::tid, format('(%s,0)', p_step.hi)::tid,
-        p_step.n_from, p_step.n_to
+        p_step.n_from, p_step.n_to, p_step.numbers
     );
 end;
 $$;
@@ -98,7 +99,10 @@ language sql volatile
 set search_path = pg_catalog, pg_temp
 begin atomic
 update sluice.step as s
-set state = 'done', rows = p_rows, finished_at = clock_timestamp()
+set
+    state = 'done', finished_at = clock_timestamp(),
+    -- those that are cast anew have been counted
+    rows = p_rows - coalesce(cardinality(s.numbers), 0)
 where s.step_id = p_step.step_id and s.job_id = p_job.job_id
 returning s.rows;
 end;

@@ -9,6 +9,8 @@ begin
     if not found then
         return;
     end if;
+    delete from sluice.step as s
+    where s.job_id = p_job_id and s.kind = 'cast' and s.numbers is not null;
     update sluice.step as s
     set state = 'todo', rows = null, attempts = s.attempts + 1, claimed_at = null
     where s.job_id = p_job_id and s.kind = 'cast';

@@ -125,7 +125,7 @@ $$;
 comment on function sluice.drop_tables(uuid, boolean) is
 'Drops the tables of a job, its stage only if asked to; false when somebody holds one of them.';
 
-create or replace function sluice.judged_job(p_job sluice.job)
+create or replace function sluice.judged_job(p_job sluice.job, p_tables jsonb default '{}')
 returns sluice.job
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -133,15 +133,16 @@ as $$
 begin
     p_job.spec := sluice.import_spec(
         p_job.job_id, p_job.resource, p_job.header, p_job.shape, p_job.options
-    ) || jsonb_build_object('role', sluice.key_role(p_job.key_id), 'large', p_job.received > 1000);
+    ) || jsonb_build_object('role', sluice.key_role(p_job.key_id), 'large', p_job.received > 1000) || p_tables;
     p_job.spec := sluice.at_login(p_job.spec, sluice.key_login(p_job.key_id));
     perform sluice.check_role(coalesce(p_job.spec ->> 'login', p_job.spec ->> 'role'), p_job.spec);
     p_job.statements := sluice.import_statements(p_job.spec);
     return p_job;
 end;
 $$;
-comment on function sluice.judged_job(sluice.job) is
-'A job with its spec and statements as the registry, its table and its key are now. IO400, IO403.';
+comment on function sluice.judged_job(sluice.job, jsonb) is
+'A job with its spec and statements as the registry, its table and its key are now; p_tables: names
+ of its tables, if not the usual ones. IO400, IO403.';
 
 create or replace function sluice.cast_stride(p_job sluice.job)
 returns bigint
@@ -164,24 +165,21 @@ as $$
 declare
     v_job sluice.job;
     v_blocks bigint;
+    v_taken record;
     v_begin bigint := 0;
-    v_done bigint := 0;
     v_stride bigint;
 begin
     select j.* into v_job from sluice.job as j where j.job_id = p_job_id;
     -- the table may have changed since the job was accepted
     v_job := sluice.judged_job(v_job);
-    if sluice.take_over_ahead(v_job) then
-        -- what found room in these blocks later
-        insert into sluice.step (job_id, kind, lo, hi, n_from)
-        select p_job_id, 'cast', s.lo, s.hi, s.n_to from sluice.step as s
-        where s.job_id = p_job_id and s.kind = 'cast'
-        order by s.lo;
-        select coalesce(max(s.hi), 0), coalesce(sum(s.rows), 0) into v_begin, v_done
+    select t.* into v_taken from sluice.take_over_ahead(v_job) as t;
+    v_job := v_taken.p_job;
+    if v_taken.o_done is null then
+        perform sluice.create_tables(v_job);
+    else
+        select max(s.hi) into v_begin
         from sluice.step as s
         where s.job_id = p_job_id and s.kind = 'cast';
-    else
-        perform sluice.create_tables(v_job);
     end if;
     update sluice.job as j
     set
@@ -192,7 +190,7 @@ begin
         fingerprint = md5((v_job.spec - '{job_id,stage,plan,work,extra,children,options}'::text[])::text),
         state = 'processing',
         phase = 'cast',
-        done = v_done,
+        done = coalesce(v_taken.o_done, 0),
         started_at = coalesce(j.started_at, clock_timestamp())
     where j.job_id = p_job_id;
     v_blocks := pg_relation_size(to_regclass(v_job.spec ->> 'stage')) / current_setting('block_size')::bigint;

@@ -15,7 +15,7 @@ begin
             - case when j.by_psql then interval '24 hours' else interval '60 seconds' end
         for update skip locked
     loop
-        if sluice.drop_tables(v_job.job_id) then
+        if sluice.hold_ahead(v_job.job_id) and sluice.drop_tables(v_job.job_id) then
             delete from sluice.job as j where j.job_id = v_job.job_id;
             v_uploads := v_uploads + 1;
         end if;

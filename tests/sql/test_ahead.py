@@ -200,17 +200,123 @@ def test_what_cannot_be_judged_is_told_in_its_turn(conn: Connection) -> None:
     upload = Upload(conn, ["id", "v", "nonsense"], unknown_fields="reject")
     upload.send(records(21_000))
     assert upload.cast() == 0
-    assert upload.ask("select count(*) from sluice.ahead") == [0]
-    assert upload.ask("select count(*) from pg_class where relname ~ '^[pwe]_'") == [0]
+    assert upload.ask("select ended from sluice.ahead") == [True], "once is enough"
+    assert upload.ask("select count(*) from pg_class where relname ~ '^[pwe]0?_'") == [0]
     with pytest.raises(psycopg.Error, match="nonsense"):
         upload.accept()
 
 
-def test_what_is_unknown_ends_the_upload(conn: Connection) -> None:
+def test_what_is_wrong_with_the_options_is_told_at_the_end(conn: Connection) -> None:
     prepared(conn)
     upload = Upload(conn, mode="sideways")
+    upload.send(records(25_000))
+    assert upload.cast() == 0
     with pytest.raises(psycopg.Error, match="sideways"):
-        upload.send(records(20))
+        upload.accept()
+
+
+def test_one_of_which_nothing_can_be_cast_is_in_nobodys_way(conn: Connection) -> None:
+    prepared(conn)
+    burned, upload = Upload(conn), Upload(conn)
+    stage = "sluice_stage.s_" + burned.job.replace("-", "")
+    conn.execute("select setval(pg_get_serial_sequence(%s, '_n'), 30000)", [stage])
+    burned.send(records(25_000))
+    upload.send(records(25_000))
+    assert step(conn)["job_id"] == upload.job
+    conn.execute("select sluice.receive_abort(%s)", [upload.job])
+    assert burned.finish(mode="insert").job["state"] == "completed"
+
+
+def test_a_row_that_has_come_since_is_found(conn: Connection) -> None:
+    """Its own file was accepted first: whoever refers to it need not wait before sending."""
+    table(conn, "id integer primary key", name="parent")
+    conn.execute("create table allowed (v integer primary key)")
+    conn.execute(
+        "create function is_allowed(integer) returns boolean immutable language sql"
+        " return exists (select from public.allowed where v = $1)"
+    )
+    table(
+        conn,
+        "id integer primary key, p integer references parent, v integer check (is_allowed(v))",
+        "insert into parent select generate_series(1, 24000)",
+        "insert into allowed select generate_series(1, 24000)",
+    )
+    upload = Upload(conn, ["id", "p", "v"])
+    upload.send([[n, n, n] for n in range(1, 26_001)])
+    assert upload.cast() > 24_000
+    upload.send([[n, 1, 1] for n in range(30_000, 55_000)])
+    upload.cast()
+    conn.execute("insert into parent values (24001), (24002), (24004)")
+    conn.execute("insert into allowed values (24002), (24003), (24004)")
+    done = upload.finish()
+    assert done.counts == (49_002, 0, 0, 1998)
+    assert done.verdicts[:2] == [(24_001, "v", "check"), (24_003, "p", "reference")]
+    assert (
+        upload.ask("select cardinality(numbers) from sluice.step where numbers is not null")[0]
+        > 1000
+    )
+
+
+def test_when_most_is_wrong_all_is_cast_again(conn: Connection) -> None:
+    prepared(conn)
+    conn.execute(f"create or replace {(FITS % 10).removeprefix('create ')}".encode())
+    upload, sent = Upload(conn), records(25_000)
+    upload.send(sent)
+    assert upload.cast() > 20_000
+    done = upload.finish()
+    assert upload.ask("select count(*) from sluice.step where n_to < 25002") == [0]
+    assert_as_without(conn, done, sent)
+
+
+def test_a_dump_holds_nothing_up(conn: Connection, dsn: str) -> None:
+    prepared(conn)
+    upload, sent = Upload(conn), records(25_000)
+    upload.send(sent)
+    upload.cast()
+    with psycopg.connect(dsn) as dump:
+        [plan] = upload.ask("select oid::regclass::text from pg_class where relname ~ '^p0_'")
+        dump.execute(f"lock table {plan} in access share mode".encode())
+        done = upload.finish(mode="insert")
+        assert upload.ask("select swept from sluice.job") == [False]
+    conn.execute("select sluice.sweep()")
+    assert upload.ask("select count(*) from pg_class where relname ~ '^[spwe]0?_'") == [0]
+    assert_as_without(conn, done, sent, mode="insert")
+
+
+def test_a_cancel_ends_a_cast_under_way(conn: Connection, dsn: str) -> None:
+    conn.execute(
+        "create function slow(integer) returns boolean immutable language sql"
+        " return $1 > 0 or pg_sleep(30) is not null"
+    )
+    table(conn, "id integer primary key, v integer check (slow(v))")
+    upload = Upload(conn, ["id", "v"])
+    upload.send([[n, 0 if n == 5 else 1] for n in range(25_000)])
+    with psycopg.connect(dsn, autocommit=True) as other:
+        caster = threading.Thread(target=lambda: step(other))
+        caster.start()
+        sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+        while upload.ask(sleeping) != [1]:
+            assert caster.is_alive()
+        upload.accept()
+        assert step(conn)["status"] == "busy"
+        conn.execute("select sluice.cancel_job(%s)", [upload.job])
+        caster.join(10)
+        assert not caster.is_alive()
+    conn.execute("select sluice.sweep()")
+    assert upload.ask("select state, swept from sluice.job") == [("cancelled", True)]
+    assert upload.ask("select count(*) from pg_class where relname ~ '^[pwe]0?_'") == [0]
+
+
+def test_fields_of_composite_types_are_left_to_the_job(conn: Connection) -> None:
+    conn.execute("create type pair as (a integer, b integer)")
+    for name, form in {"t": "pair", "u": "pair[]"}.items():
+        table(conn, f"id integer primary key, c {form}", name=name)
+        [spec] = rows(
+            conn,
+            f"select sluice.import_spec(gen_random_uuid(), '{name}', '{{id,c}}', 'cells', '{{}}')",
+        )
+        [(may,)] = conn.execute("select sluice.may_cast_ahead(%s)", [Jsonb(spec)]).fetchall()
+        assert not may
 
 
 def test_an_upload_that_is_given_up_leaves_nothing(conn: Connection) -> None:
@@ -294,7 +400,7 @@ def test_a_file_that_is_fetched_is_cast_meanwhile(conn: Connection) -> None:
             assert rows(
                 conn,
                 "select count(*) from sluice.step union all select count(*) from sluice.ahead"
-                " union all select count(*) from pg_class where relname ~ '^[spwe]_'",
+                " union all select count(*) from pg_class where relname ~ '^[spwe]0?_'",
             ) == [0, 0, 0], "an attempt that ends takes all of it with it"
     conn.execute("select sluice.fetch_finish(%s, 2, 50000, 9)", [job])
     done = run(conn, job)
@@ -312,3 +418,29 @@ def test_the_work_of_a_login_is_left_to_its_sessions(conn: Connection) -> None:
     upload.send(records(25_000))
     assert upload.cast() == 0
     assert upload.ask("select count(*) from sluice.ahead") == [0]
+
+
+def test_a_fetch_and_a_cast_of_its_file_do_not_wait_for_each_other(
+    conn: Connection, dsn: str
+) -> None:
+    prepared(conn)
+    [job] = rows(conn, "select sluice.import_from('t', url => 'https://x.org/f') ->> 'job_id'")
+    conn.execute("select sluice.take_fetch()")
+    [(begun,)] = conn.execute(
+        "select sluice.fetch_begin(%s, 1, 'csv', %s, '{}', 'f.csv')", [job, HEADER]
+    ).fetchall()
+    with conn.cursor() as cursor, cursor.copy(begun["copy_plain"]) as copy:
+        copy.write(csv_text([], *records(60_000)).removeprefix("\n"))
+    segment = "select sluice.fetch_segment(%s, 1, %s, 9, '[]')"
+    conn.execute(segment, [job, 60_000])
+    with psycopg.connect(dsn) as other:
+        other.execute(segment, [job, 0])
+        assert step(conn)["status"] == "done", "a segment is under way"
+    with psycopg.connect(dsn) as other:
+        conn.execute("update sluice.job set received = 90_000")
+        assert step(other)["status"] == "done"
+        conn.execute("set lock_timeout = '100ms'")
+        conn.execute("begin")
+        conn.execute(segment, [job, 0])
+        conn.execute(segment, [job, 1])
+        conn.execute("rollback")

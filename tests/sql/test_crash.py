@@ -30,6 +30,7 @@ def crash(conn: Connection) -> None:
         " and relkind = 'r'",
     ):
         conn.execute(f"truncate {name}")
+    conn.execute("truncate sluice.ahead")
 
 
 def run_with_crash(

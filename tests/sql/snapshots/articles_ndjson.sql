@@ -181,6 +181,7 @@ from (
                     case when pg_input_is_valid(s.line, 'jsonb') then s.line::jsonb end as _doc
                 from sluice_stage.s_job as s
                 where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4
+                    and ($5 is null or s._n = any($5))
                 offset 0
             ) as s
             offset 0

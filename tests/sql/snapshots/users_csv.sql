@@ -105,6 +105,7 @@ from (
             s.updated_at as _cell_10
         from sluice_stage.s_job as s
         where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4
+            and ($5 is null or s._n = any($5))
         offset 0
     ) as s
     offset 0

@@ -173,6 +173,7 @@ from (
                     case when pg_input_is_valid(s.line, 'jsonb') then s.line::jsonb end as _doc
                 from sluice_stage.s_job as s
                 where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4
+                    and ($5 is null or s._n = any($5))
                 offset 0
             ) as s
             offset 0
@@ -551,6 +552,7 @@ from (
                     select s._n, case when pg_input_is_valid(s.line, 'jsonb') and s.line is json object then coalesce(s.line::jsonb -> 'addresses', sluice.fold_keys(s.line::jsonb, '{"id": "id", "name": "name", "role": "role", "email": "email", "phone": "phone", "active": "active", "metadata": "metadata", "addresses": "addresses", "created_at": "created_at", "updated_at": "updated_at", "external_id": "external_id"}', '{"id": "id", "name": "name", "role": "role", "email": "email", "phone": "phone", "active": "active", "metadata": "metadata", "addresses": "addresses", "created_at": "created_at", "updated_at": "updated_at", "external_id": "external_id"}') -> 'addresses') end as _list
                     from sluice_stage.s_job as s
                     where s.ctid >= $1 and s.ctid < $2 and s._n >= $3 and s._n < $4
+                        and ($5 is null or s._n = any($5))
                         and s.line ilike any (array['%addresses%'])
                     offset 0
                 ) as s

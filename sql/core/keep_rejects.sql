@@ -56,6 +56,8 @@ comment on function sluice.keep_rejects(sluice.job) is
 create or replace function sluice.store_rejects(p_job sluice.job, p_total bigint)
 returns void
 language plpgsql volatile
+-- of a stage without statistics half of the records are expected, and few are passed on
+set parallel_tuple_cost = 0
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -67,7 +69,7 @@ begin
     end if;
     -- some records of a large stage, which has no index: read with several processes, as Postgres
     -- does for a new table only, and one in which no temporary table is joined
-    if least(p_total, v_most) <= 100000 then
+    if p_job.received > 1000 and least(p_total, v_most) <= 100000 then
         execute format(
             'create temporary table pgsluice_sent on commit drop as'
             ' select s.* from %s as s where s._n = any($1)', p_job.spec ->> 'stage'

@@ -55,7 +55,8 @@ begin
     end if;
     perform sluice.store_lines(job_id, lines);
     perform sluice.count_bytes(v_key_id, bytes);
-    if exists (select from sluice.ahead as a where a.job_id = receive_segment.job_id) then
+    if records > 0
+        and exists (select from sluice.ahead as a where a.job_id = receive_segment.job_id) then
         perform sluice.announce('work');
     end if;
 end;
